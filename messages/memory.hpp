@@ -1,0 +1,149 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <caf/meta/type_name.hpp>
+
+namespace sotto {
+
+/// Whose memories: a user (or a group conversation) of a tenant.
+struct owner_key {
+  std::string tenant;
+  std::string owner;
+
+  friend bool operator==(const owner_key&, const owner_key&) = default;
+};
+
+/// One thing remembered: a line of a conversation, or a note a frontend stored.
+struct memory {
+  /// Unique within the owner.
+  std::string id;
+  std::string text;
+  /// Who said it; for the companion's own lines the persona's name.
+  std::string speaker;
+  std::string conversation;
+  /// A JSON object as text; empty means none.
+  std::string metadata;
+  /// Microseconds since 1970, UTC.
+  int64_t created = 0;
+  /// Position among the owner's memories: the order of arrival, from 1. 0: not stored yet.
+  uint64_t seq = 0;
+  /// The companion's own line.
+  bool own = false;
+};
+
+/// A memory found, and why.
+struct recalled {
+  memory what;
+  /// Comparable within one answer only; higher is better.
+  float score = 0;
+  /// For people: e.g. `words 0.71, meaning 0.52, neighbours 0.10`.
+  std::string why;
+};
+
+/// Asks for the `k` memories of one owner that answer `text` best.
+struct memory_query {
+  owner_key owner;
+  std::string text;
+  /// The text's embedding; empty means search by words alone.
+  std::vector<float> vector;
+  uint32_t k = 10;
+  /// Only memories created at or before this time (microseconds since 1970); 0 means all.
+  int64_t at = 0;
+  /// JSON object as text: only memories whose metadata has these values; empty means all.
+  std::string where;
+};
+
+/// Memories to be stored for one owner, with their embeddings where known (`vectors` is empty or
+/// as long as `memories`; an element may be empty).
+struct memory_write {
+  owner_key owner;
+  std::vector<memory> memories;
+  std::vector<std::vector<float>> vectors;
+};
+
+/// What became of a write, an id a memory; `created[i]` is false where the id was already there.
+struct memory_receipt {
+  std::vector<std::string> ids;
+  std::vector<bool> created;
+};
+
+/// One page of an owner's memories in order of arrival, starting after the memory `after` (an id;
+/// empty: from the start).
+struct memory_page_query {
+  owner_key owner;
+  std::string after;
+  uint32_t limit = 100;
+};
+
+struct memory_page {
+  std::vector<memory> memories;
+  /// To be sent as `after` for the next page; empty at the end.
+  std::string next;
+};
+
+/// What `forget` did, so that it can be checked later.
+struct forget_receipt {
+  owner_key owner;
+  uint64_t memories = 0;
+  /// Microseconds since 1970.
+  int64_t at = 0;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, owner_key& x) {
+  return f(caf::meta::type_name("owner_key"), x.tenant, x.owner);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, memory& x) {
+  return f(caf::meta::type_name("memory"), x.id, x.text, x.speaker, x.conversation, x.metadata,
+           x.created, x.seq, x.own);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, recalled& x) {
+  return f(caf::meta::type_name("recalled"), x.what, x.score, x.why);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, memory_query& x) {
+  return f(caf::meta::type_name("memory_query"), x.owner, x.text, x.vector, x.k, x.at, x.where);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, memory_write& x) {
+  return f(caf::meta::type_name("memory_write"), x.owner, x.memories, x.vectors);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, memory_receipt& x) {
+  return f(caf::meta::type_name("memory_receipt"), x.ids, x.created);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, memory_page_query& x) {
+  return f(caf::meta::type_name("memory_page_query"), x.owner, x.after, x.limit);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, memory_page& x) {
+  return f(caf::meta::type_name("memory_page"), x.memories, x.next);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, forget_receipt& x) {
+  return f(caf::meta::type_name("forget_receipt"), x.owner, x.memories, x.at);
+}
+
+} // namespace sotto
+
+template <>
+struct std::hash<sotto::owner_key> {
+  size_t operator()(const sotto::owner_key& x) const noexcept {
+    auto h = std::hash<std::string>{};
+    return h(x.tenant) * 0x9e3779b97f4a7c15ULL ^ h(x.owner);
+  }
+};

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <caf/meta/type_name.hpp>
+
+#include "messages/memory.hpp"
+
+namespace sotto {
+
+/// One change to an owner's stored memories; all of it is durable or none of it.
+struct store_write {
+  enum class kind : uint8_t {
+    /// Adds `memories` (each with its `seq` and a new id) and, where known, their `vectors`.
+    insert,
+    /// Removes the memory with the id `id`.
+    remove,
+    /// Removes the owner with everything of theirs.
+    forget,
+  };
+  kind what = kind::insert;
+  owner_key owner;
+  std::vector<memory> memories;
+  /// Empty, or one embedding a memory, each possibly empty. The built-in embedder's vectors are
+  /// not stored: computing one again is cheaper than reading it.
+  std::vector<std::vector<float>> vectors;
+  std::string id;
+};
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, store_write& x) {
+  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.id);
+}
+
+} // namespace sotto

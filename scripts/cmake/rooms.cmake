@@ -1,0 +1,15 @@
+# sotto_room(NAME [AFTER ROOM] [LINKS lib...]): one library for one room.
+# A room sees only the rooms before it; scripts/check-layers holds the includes to that.
+function(sotto_room name)
+  cmake_parse_arguments(ROOM "" "AFTER" "LINKS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/${name}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/main\\.cpp$")
+  add_library(sotto_${name} STATIC ${sources})
+  target_link_libraries(sotto_${name} PUBLIC sotto_flags ${ROOM_LINKS})
+  if(ROOM_AFTER)
+    target_link_libraries(sotto_${name} PUBLIC sotto_${ROOM_AFTER})
+    target_precompile_headers(sotto_${name} REUSE_FROM sotto_messages)
+  else()
+    target_precompile_headers(sotto_${name} PRIVATE "${CMAKE_SOURCE_DIR}/scripts/cmake/pch.hpp")
+  endif()
+endfunction()
