@@ -49,11 +49,11 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<context, atom::tick>>;
 
 /// EMOTION: scores texts. Called by SESSION and CONNECTION.
-using emotion_actor = caf::typed_actor<
-    caf::replies_to<context, atom::analyse, std::string>::with<emotion_reading>,
-    // As many readings as texts, in the same order.
-    caf::replies_to<context, atom::analyse,
-                    std::vector<std::string>>::with<std::vector<emotion_reading>>>;
+using emotion_actor =
+    caf::typed_actor<caf::replies_to<context, atom::analyse, std::string>::with<emotion_reading>,
+                     // As many readings as texts, in the same order.
+                     caf::replies_to<context, atom::analyse,
+                                     std::vector<std::string>>::with<std::vector<emotion_reading>>>;
 
 /// TOPICS: an analyser; names the topics of a text. Any analyser has this interface.
 using analyser_actor = caf::typed_actor<
@@ -79,8 +79,8 @@ using memory_actor = caf::typed_actor<
     caf::replies_to<context, atom::forget, owner_key>::with<forget_receipt>>;
 
 /// STORE CLIENT: is told what became of a write, by ticket. Control: never refused.
-using store_client_actor
-    = caf::typed_actor<caf::reacts_to<context, atom::committed, uint64_t, failure>>;
+using store_client_actor =
+    caf::typed_actor<caf::reacts_to<context, atom::committed, uint64_t, failure>>;
 
 /// SHARD: the memories of one partition's owners, loaded an owner at a time.
 /// Called by PARTITION and SESSION. Calls STORE WRITER and STORE READER.
@@ -102,8 +102,8 @@ using store_writer_actor = caf::typed_actor<
     caf::replies_to<context, atom::drain>::with<atom::drained>>;
 
 /// STORE READER: owns a reading thread. Called by SHARD.
-using store_reader_actor
-    = caf::typed_actor<caf::reacts_to<context, atom::load, shard_actor, owner_key>>;
+using store_reader_actor =
+    caf::typed_actor<caf::reacts_to<context, atom::load, shard_actor, owner_key>>;
 
 /// LLM CLIENT: waits for generations, by ticket. SESSION, CONNECTION (pass-through), and LLM
 /// SCHEDULER towards its LLM CONNECTIONs.
@@ -122,8 +122,8 @@ using llm_actor = caf::typed_actor<
     caf::reacts_to<context, atom::cancel, llm_client_actor, uint64_t>>;
 
 /// LLM SCHEDULER: one a node. Called by SESSION and CONNECTION. Calls LLM CONNECTION and BUILTIN.
-using llm_scheduler_actor = llm_actor::extend_with<llm_client_actor>::extend<
-    caf::reacts_to<context, atom::tick>>;
+using llm_scheduler_actor =
+    llm_actor::extend_with<llm_client_actor>::extend<caf::reacts_to<context, atom::tick>>;
 
 /// PARTITION: supervises the sessions and the shard of a share of all owners.
 /// Called by CONNECTION. Calls SESSION and SHARD.

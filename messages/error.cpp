@@ -10,8 +10,9 @@ namespace sotto {
 namespace {
 
 constexpr std::array<std::string_view, 11> names{
-    "none",        "invalid",         "not_found",      "overloaded", "timeout",  "unavailable",
-    "upstream_failed", "storage_failed", "cancelled", "too_large", "internal"};
+    "none",      "invalid",     "not_found",       "overloaded",
+    "timeout",   "unavailable", "upstream_failed", "storage_failed",
+    "cancelled", "too_large",   "internal"};
 
 constexpr auto category = caf::atom("sotto");
 

@@ -107,8 +107,8 @@ typename Inspector::result_type inspect(Inspector& f, turn_request& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_reply& x) {
-  return f(caf::meta::type_name("turn_reply"), x.text, x.model, x.finish_reason, x.usage,
-           x.emotion, x.memories, x.topics, x.degraded, x.memory_stored, x.duration);
+  return f(caf::meta::type_name("turn_reply"), x.text, x.model, x.finish_reason, x.usage, x.emotion,
+           x.memories, x.topics, x.degraded, x.memory_stored, x.duration);
 }
 
 template <class Inspector>

@@ -1,0 +1,18 @@
+#include "runtime/reactor.hpp"
+
+namespace sotto {
+
+reactor::reactor() : work_(io_.get_executor()), thread_([this] { io_.run(); }) {}
+
+reactor::~reactor() {
+  stop();
+}
+
+void reactor::stop() {
+  work_.reset();
+  io_.stop();
+  if (thread_.joinable())
+    thread_.join();
+}
+
+} // namespace sotto
