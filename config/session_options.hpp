@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <caf/timespan.hpp>
+
+namespace sotto {
+
+/// How SESSION runs turns.
+struct session_options {
+  /// Longest time from the arrival of a turn to its reply, unless the client asks for less.
+  caf::timespan turn_timeout = std::chrono::seconds{60};
+  /// Longest waits for the helpers of a turn; what is later is left out and named in `degraded`.
+  caf::timespan emotion_timeout = std::chrono::milliseconds{250};
+  caf::timespan recall_timeout = std::chrono::milliseconds{500};
+  caf::timespan topics_timeout = std::chrono::milliseconds{250};
+  /// Longest wait for a turn's lines to become durable.
+  caf::timespan store_timeout = std::chrono::seconds{10};
+  /// Memories given to the model, at most.
+  uint32_t recalled = 5;
+  /// Recent lines of the conversation given to the model, at most.
+  uint32_t context_lines = 20;
+  /// Rough tokens (four bytes each) of recent lines given to the model, at most.
+  size_t context_tokens = 3000;
+  /// A session without turns for this long is passivated.
+  caf::timespan idle_timeout = std::chrono::minutes{10};
+  /// Turns that may wait in one session; more are refused with 429.
+  size_t max_waiting = 16;
+};
+
+} // namespace sotto
