@@ -45,7 +45,13 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<context, atom::token, uint64_t, std::string>,
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
     caf::reacts_to<context, atom::failed, uint64_t, failure>,
-    // Own timer: passivate when idle.
+    // Control: ends if nothing is under way and nothing waits; says whether it did.
+    caf::replies_to<context, atom::passivate>::with<bool>,
+    // Control: ends when what is under way is over.
+    caf::reacts_to<context, atom::drain>,
+    // Control: memories of the owner were removed; what was loaded of them is dropped.
+    caf::reacts_to<context, atom::forget>,
+    // Own timer: a generation that never ends fails the turn.
     caf::reacts_to<context, atom::tick>>;
 
 /// EMOTION: scores texts. Called by SESSION and CONNECTION.
@@ -132,10 +138,9 @@ using partition_actor = memory_actor::extend<
     caf::reacts_to<context, atom::say, turn_client_actor, uint64_t, turn_request>,
     // Control: the client gave up the turn `ticket` of an owner's conversation.
     caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string>,
-    // From SESSION, control: it is idle and may be stopped; `say`s that crossed this are sent on
-    // to a new one.
-    caf::reacts_to<context, atom::passivate, owner_key, std::string>,
     // No new turns; answered when the running ones are over.
-    caf::replies_to<context, atom::drain>::with<atom::drained>>;
+    caf::replies_to<context, atom::drain>::with<atom::drained>,
+    // Own timer: passivate sessions that are idle.
+    caf::reacts_to<context, atom::tick>>;
 
 } // namespace sotto

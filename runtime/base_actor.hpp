@@ -51,6 +51,12 @@ public:
     return result;
   }
 
+  /// Messages that wait in the five levels.
+  size_t backlog() {
+    std::lock_guard guard{mutex_};
+    return waiting_.size();
+  }
+
   // Runs on the sender's thread.
   void enqueue(caf::mailbox_element_ptr x, caf::execution_unit* eu) override {
     if (!is_work(*x)) {

@@ -42,6 +42,20 @@ public:
     return result;
   }
 
+  /// Takes out the first item that `matches` holds for; the others keep their order.
+  template <class F>
+  std::optional<T> take_if(F matches) {
+    std::optional<T> result;
+    for (auto left = count_; left > 0; --left) {
+      auto x = pop_front();
+      if (!result && matches(x))
+        result = std::move(x);
+      else
+        push_back(std::move(x));
+    }
+    return result;
+  }
+
 private:
   static constexpr size_t kept = 64;
 
@@ -112,6 +126,18 @@ public:
       }
       credit_ = weights;
     }
+  }
+
+  /// Takes out the first item, the most important level first, that `matches` holds for. Linear.
+  template <class F>
+  std::optional<T> take_if(F matches) {
+    for (auto& level : levels_) {
+      if (auto x = level.take_if(matches)) {
+        --size_;
+        return x;
+      }
+    }
+    return std::nullopt;
   }
 
 private:

@@ -1,0 +1,218 @@
+#include "actors/partition.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace sotto {
+
+namespace {
+
+constexpr size_t max_held = 64;
+constexpr size_t max_shard_failures = 5;
+constexpr int64_t failure_window = 60'000'000'000;
+/// Sessions asked to end at one tick; a bound on the requests under way.
+constexpr size_t max_passivations = 64;
+
+} // namespace
+
+partition_state::~partition_state() {
+  for (auto& [key, x] : sessions_)
+    caf::anon_send_exit(x.session, caf::exit_reason::user_shutdown);
+  if (shard_)
+    caf::anon_send_exit(shard_, caf::exit_reason::user_shutdown);
+}
+
+void partition_state::init(self_pointer self, std::shared_ptr<const session_parts> parts,
+                           shard_factory make_shard) {
+  self_ = self;
+  parts_ = std::move(parts);
+  make_shard_ = std::move(make_shard);
+}
+
+const shard_actor& partition_state::shard() {
+  if (!shard_) {
+    shard_ = make_shard_(self_->home_system());
+    self_->monitor(shard_);
+  }
+  return shard_;
+}
+
+void partition_state::say(waiting_turn turn) {
+  if (draining_) {
+    self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
+                failure{ec::unavailable, "the node is shutting down", {}});
+    return;
+  }
+  auto ephemeral = turn.request.owner.owner.empty();
+  session_key key{turn.request.owner, turn.request.conversation};
+  forward(activate(key, ephemeral), std::move(turn));
+}
+
+partition_state::entry& partition_state::activate(const session_key& key, bool ephemeral) {
+  auto [at, isnew] = sessions_.try_emplace(key);
+  auto& x = at->second;
+  if (isnew) {
+    x.session = self_->home_system().spawn<caf::lazy_init>(session, parts_, shard(), ephemeral);
+    self_->monitor(x.session);
+    keys_.emplace(x.session.id(), key);
+    arm();
+  }
+  x.last_used = self_->nanos();
+  return x;
+}
+
+void partition_state::forward(entry& to, waiting_turn turn) {
+  if (!to.passivating) {
+    auto ctx = self_->child(turn.ctx);
+    self_->send(to.session, ctx, atom::say_v, std::move(turn.client), turn.ticket,
+                std::move(turn.request));
+  } else if (to.held.size() < max_held) {
+    to.held.push_back(std::move(turn));
+  } else {
+    self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
+                failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
+  }
+}
+
+void partition_state::cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
+                             const owner_key& owner, const std::string& conversation) {
+  auto at = sessions_.find({owner, conversation});
+  if (at == sessions_.end())
+    return;
+  std::erase_if(at->second.held, [&](auto& x) { return x.ticket == ticket && x.client == client; });
+  self_->send<caf::message_priority::high>(at->second.session, self_->child(ctx), atom::cancel_v,
+                                           client, ticket);
+}
+
+void partition_state::invalidate(const context& ctx, const owner_key& owner) {
+  for (auto& [key, x] : sessions_)
+    if (key.owner == owner)
+      self_->send<caf::message_priority::high>(x.session, self_->child(ctx), atom::forget_v);
+}
+
+void partition_state::passivate(const session_key& key, entry& x) {
+  x.passivating = true;
+  self_
+      ->request<caf::message_priority::high>(x.session, parts_->options.store_timeout, context{},
+                                             atom::passivate_v)
+      .then(
+          [this, key](bool ended) {
+            // An ended session's `down` releases what was held.
+            if (!ended)
+              release(key);
+          },
+          [this, key](const caf::error&) { release(key); });
+}
+
+void partition_state::release(const session_key& key) {
+  auto at = sessions_.find(key);
+  if (at == sessions_.end())
+    return;
+  auto held = std::exchange(at->second.held, {});
+  at->second.passivating = false;
+  for (auto& turn : held)
+    forward(at->second, std::move(turn));
+}
+
+void partition_state::down(const caf::down_msg& x) {
+  if (shard_ && x.source == shard_) {
+    shard_down(x.reason);
+    return;
+  }
+  auto at = keys_.find(x.source.id());
+  if (at == keys_.end())
+    return;
+  auto node = sessions_.extract(at->second);
+  keys_.erase(at);
+  if (!node.empty())
+    for (auto& turn : node.mapped().held)
+      say(std::move(turn));
+  end_if_drained();
+}
+
+void partition_state::shard_down(const caf::error& reason) {
+  spdlog::error("shard of partition {} ended: {}", self_->id(), to_string(reason));
+  shard_ = shard_actor{};
+  for (auto& [key, x] : sessions_)
+    self_->send_exit(x.session, caf::exit_reason::user_shutdown);
+  auto now = self_->nanos();
+  failures_.push_back(now);
+  while (now - failures_.front() > failure_window)
+    failures_.pop_front();
+  if (failures_.size() > max_shard_failures)
+    self_->quit(caf::make_error(caf::sec::runtime_error, "the shard keeps failing"));
+}
+
+caf::result<atom::drained> partition_state::drain(const context& ctx) {
+  draining_ = true;
+  drained_ = self_->make_response_promise<atom::drained>();
+  for (auto& [key, x] : sessions_)
+    self_->send<caf::message_priority::high>(x.session, self_->child(ctx), atom::drain_v);
+  auto promise = drained_;
+  end_if_drained();
+  return promise;
+}
+
+void partition_state::end_if_drained() {
+  if (draining_ && sessions_.empty() && drained_.pending())
+    drained_.deliver(atom::drained_v);
+}
+
+void partition_state::arm() {
+  if (armed_)
+    return;
+  armed_ = true;
+  self_->delayed_send<caf::message_priority::high>(self_, parts_->options.idle_timeout / 4,
+                                                   context{}, atom::tick_v);
+}
+
+void partition_state::tick() {
+  armed_ = false;
+  auto idle_since = self_->nanos() - parts_->options.idle_timeout.count();
+  size_t asked = 0;
+  for (auto& [key, x] : sessions_) {
+    if (x.passivating || x.last_used > idle_since)
+      continue;
+    passivate(key, x);
+    if (++asked == max_passivations)
+      break;
+  }
+  if (!sessions_.empty())
+    arm();
+}
+
+partition_actor::behavior_type partition(actor_of<partition_actor, partition_state>* self,
+                                         std::shared_ptr<const session_parts> parts,
+                                         shard_factory make_shard) {
+  auto& state = self->state;
+  state.init(self, std::move(parts), std::move(make_shard));
+  self->set_down_handler([&state](caf::down_msg& x) { state.down(x); });
+  return {
+      [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
+               turn_request& x) {
+        state.say({ctx, std::move(client), ticket, std::move(x)});
+      },
+      [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
+               const owner_key& owner, const std::string& conversation) {
+        state.cancel(ctx, client, ticket, owner, conversation);
+      },
+      [&state](const context& ctx, atom::drain) { return state.drain(ctx); },
+      [&state](const context&, atom::tick) { state.tick(); },
+      [self](const context& ctx, atom::recall v, memory_query& x) {
+        return self->delegate(self->state.shard(), self->child(ctx), v, std::move(x));
+      },
+      [self](const context& ctx, atom::remember v, memory_write& x) {
+        return self->delegate(self->state.shard(), self->child(ctx), v, std::move(x));
+      },
+      [self](const context& ctx, atom::list v, memory_page_query& x) {
+        return self->delegate(self->state.shard(), self->child(ctx), v, std::move(x));
+      },
+      [self](const context& ctx, atom::remove v, owner_key& owner, std::string& id) {
+        return self->state.erase<bool>(ctx, owner, v, owner, std::move(id));
+      },
+      [self](const context& ctx, atom::forget v, owner_key& owner) {
+        return self->state.erase<forget_receipt>(ctx, owner, v, owner);
+      },
+  };
+}
+
+} // namespace sotto

@@ -1,0 +1,87 @@
+#include "actors/prompt.hpp"
+
+#include <algorithm>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace sotto {
+
+namespace {
+
+constexpr size_t bytes_per_token = 4;
+
+std::string date_of(int64_t micros) {
+  return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<time_t>(micros / 1'000'000)));
+}
+
+bool stands_in(const std::vector<spoken_line>& lines, const std::string& text) {
+  return std::any_of(lines.begin(), lines.end(), [&](auto& x) { return x.text == text; });
+}
+
+std::string system_text(const prompt_parts& parts) {
+  auto result = parts.persona.system_prompt;
+  if (parts.mood.primary != "neutral")
+    result += fmt::format("\n\nThe person's mood as their words show it: {} ({:.1f} of 1).",
+                          parts.mood.primary, parts.mood.intensity);
+  auto begun = false;
+  for (auto& x : parts.memories) {
+    if (stands_in(parts.recent, x.what.text))
+      continue;
+    if (!begun)
+      result += "\n\nWhat you remember that may matter now:";
+    begun = true;
+    result += fmt::format("\n- {}, {}: {}", date_of(x.what.created),
+                          x.what.own ? "you" : x.what.speaker, x.what.text);
+  }
+  return result;
+}
+
+chat_message message_of(const spoken_line& line, const turn_request& turn) {
+  if (line.own)
+    return {"assistant", line.text};
+  // Where several people speak, the model must know who said what.
+  if (line.speaker != turn.owner.owner)
+    return {"user", fmt::format("{}: {}", line.speaker, line.text)};
+  return {"user", line.text};
+}
+
+size_t first_that_fits(const std::vector<spoken_line>& recent, const session_options& options) {
+  auto left = options.context_tokens * bytes_per_token;
+  auto first = recent.size();
+  while (first > 0 && recent.size() - first < options.context_lines
+         && recent[first - 1].text.size() <= left)
+    left -= recent[--first].text.size();
+  return first;
+}
+
+} // namespace
+
+std::vector<chat_message> build_prompt(const prompt_parts& parts, const session_options& options) {
+  std::vector<chat_message> result;
+  result.push_back({"system", system_text(parts)});
+  if (!parts.turn.history.empty()) {
+    result.insert(result.end(), parts.turn.history.begin(), parts.turn.history.end());
+  } else {
+    for (auto i = first_that_fits(parts.recent, options); i < parts.recent.size(); ++i)
+      result.push_back(message_of(parts.recent[i], parts.turn));
+  }
+  result.push_back(message_of({parts.turn.speaker, parts.turn.text, false}, parts.turn));
+  return result;
+}
+
+std::string merge_parameters(const std::string& given, const persona_options& persona) {
+  if (persona.temperature < 0)
+    return given;
+  if (given.empty())
+    return fmt::format(R"({{"temperature":{}}})", persona.temperature);
+  auto object = nlohmann::json::parse(given, nullptr, false);
+  if (!object.is_object())
+    return given;
+  if (!object.contains("temperature"))
+    object["temperature"] = persona.temperature;
+  return object.dump();
+}
+
+} // namespace sotto

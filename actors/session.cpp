@@ -1,0 +1,362 @@
+#include "actors/session.hpp"
+
+#include <spdlog/spdlog.h>
+
+namespace sotto {
+
+void session_state::init(self_pointer self, std::shared_ptr<const session_parts> parts,
+                         shard_actor shard, bool ephemeral) {
+  self_ = self;
+  parts_ = std::move(parts);
+  shard_ = std::move(shard);
+  ephemeral_ = ephemeral;
+}
+
+void session_state::say(waiting_turn turn) {
+  if (!waiting_)
+    waiting_ = std::make_unique<level_queue<waiting_turn>>(parts_->options.max_waiting);
+  auto level = turn.ctx.level;
+  if (auto refused = waiting_->push(level, std::move(turn)))
+    self_->send(refused->client, self_->child(refused->ctx), atom::failed_v, refused->ticket,
+                failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
+  if (!turn_)
+    start_next();
+}
+
+void session_state::start_next() {
+  auto next = waiting_ ? waiting_->pop() : std::nullopt;
+  if (!next) {
+    waiting_.reset();
+    if (ephemeral_ || draining_)
+      self_->quit();
+    return;
+  }
+  turn_ = std::make_unique<running_turn>();
+  static_cast<waiting_turn&>(*turn_) = std::move(*next);
+  ++turn_number_;
+  turn_->started = self_->nanos();
+  turn_->arrived = self_->unix_micros();
+  if (turn_->ctx.deadline == 0)
+    turn_->ctx.deadline = turn_->started + parts_->options.turn_timeout.count();
+  if (turn_->ctx.late(turn_->started))
+    fail({ec::timeout, "the deadline passed while the turn waited", {}});
+  else
+    start_helpers();
+}
+
+void session_state::start_helpers() {
+  // Counted first: an answer must not find the count at zero while questions are still asked.
+  auto context_needed = remembers() && !recent_loaded_ && turn_->request.history.empty();
+  turn_->pending = 2 + (remembers() ? 1 : 0) + (context_needed ? 1 : 0);
+  ask_emotion();
+  ask_topics();
+  if (remembers())
+    ask_recall();
+  if (context_needed)
+    ask_recent();
+}
+
+void session_state::ask_emotion() {
+  self_
+      ->request(parts_->emotion, parts_->options.emotion_timeout, self_->child(turn_->ctx),
+                atom::analyse_v, turn_->request.text)
+      .then(
+          [this, n = turn_number_](emotion_reading& x) {
+            if (is_current(n))
+              turn_->reply.emotion = std::move(x);
+            helper_done(n);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, "emotion"); });
+}
+
+void session_state::ask_topics() {
+  self_
+      ->request(parts_->topics, parts_->options.topics_timeout, self_->child(turn_->ctx),
+                atom::analyse_v, turn_->request.text)
+      .then(
+          [this, n = turn_number_](std::vector<std::string>& x) {
+            if (is_current(n))
+              turn_->reply.topics = std::move(x);
+            helper_done(n);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, "topics"); });
+}
+
+void session_state::ask_recall() {
+  self_
+      ->request(parts_->embedding, parts_->options.recall_timeout, self_->child(turn_->ctx),
+                atom::embed_v, turn_->request.text)
+      .then(
+          [this, n = turn_number_](std::vector<float>& x) {
+            if (is_current(n))
+              recall(std::move(x));
+          },
+          [this, n = turn_number_](const caf::error&) {
+            if (!is_current(n))
+              return;
+            turn_->reply.degraded.emplace_back("embedding");
+            recall({});
+          });
+}
+
+void session_state::recall(std::vector<float> vector) {
+  turn_->vector = vector;
+  memory_query query{turn_->request.owner,
+                     turn_->request.text,
+                     std::move(vector),
+                     parts_->options.recalled,
+                     0,
+                     {}};
+  self_
+      ->request(shard_, parts_->options.recall_timeout, self_->child(turn_->ctx), atom::recall_v,
+                std::move(query))
+      .then(
+          [this, n = turn_number_](std::vector<recalled>& x) {
+            if (is_current(n))
+              turn_->reply.memories = std::move(x);
+            helper_done(n);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, "recall"); });
+}
+
+void session_state::ask_recent() {
+  self_
+      ->request(shard_, parts_->options.recall_timeout, self_->child(turn_->ctx), atom::recent_v,
+                turn_->request.owner, turn_->request.conversation, parts_->options.context_lines)
+      .then(
+          [this, n = turn_number_](std::vector<memory>& lines) {
+            if (is_current(n) && !recent_loaded_) {
+              recent_loaded_ = true;
+              recent_.clear();
+              for (auto& x : lines)
+                recent_.push_back({std::move(x.speaker), std::move(x.text), x.own});
+            }
+            helper_done(n);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, "context"); });
+}
+
+void session_state::helper_done(uint64_t turn, const char* degraded) {
+  if (!is_current(turn))
+    return;
+  if (degraded)
+    turn_->reply.degraded.emplace_back(degraded);
+  if (--turn_->pending == 0)
+    generate();
+}
+
+const persona_options& session_state::persona() const {
+  // The gateway checked the name; a persona is never taken away while the node runs.
+  return parts_->personas.at(turn_->request.persona);
+}
+
+void session_state::generate() {
+  auto& request = turn_->request;
+  auto& who = persona();
+  generation ask;
+  ask.deployments = who.llm;
+  ask.model = who.model;
+  ask.persona = who.name;
+  ask.messages = build_prompt({who, request, turn_->reply.emotion, turn_->reply.memories, recent_},
+                              parts_->options);
+  ask.parameters = merge_parameters(request.parameters, who);
+  ask.stream = request.stream;
+  ask.emotion = turn_->reply.emotion;
+  ask.memories = turn_->reply.memories;
+  turn_->generating = true;
+  if (!who.llm.empty())
+    arm_guard();
+  self_->send(parts_->llm, self_->child(turn_->ctx), atom::generate_v, llm_client_actor{self_},
+              turn_number_, std::move(ask));
+}
+
+void session_state::token(uint64_t ticket, std::string text) {
+  if (is_current(ticket) && turn_->generating)
+    self_->send(turn_->client, self_->child(turn_->ctx), atom::token_v, turn_->ticket,
+                std::move(text));
+}
+
+void session_state::completed(uint64_t ticket, completion result) {
+  if (!is_current(ticket) || !turn_->generating)
+    return;
+  turn_->generating = false;
+  auto& reply = turn_->reply;
+  reply.text = std::move(result.text);
+  reply.model = std::move(result.model);
+  reply.finish_reason = std::move(result.finish_reason);
+  reply.usage = result.usage;
+  if (!result.failed.empty())
+    reply.degraded.emplace_back("llm");
+  if (remembers())
+    store();
+  else
+    finish();
+}
+
+void session_state::failed(uint64_t ticket, failure why) {
+  if (is_current(ticket) && turn_->generating)
+    fail(std::move(why));
+}
+
+void session_state::store() {
+  auto& request = turn_->request;
+  memory_write write{request.owner, {}, {}};
+  memory asked, answered;
+  asked.text = request.text;
+  asked.speaker = request.speaker;
+  asked.created = turn_->arrived;
+  answered.text = turn_->reply.text;
+  answered.speaker = persona().name;
+  answered.created = self_->unix_micros();
+  answered.own = true;
+  asked.conversation = answered.conversation = request.conversation;
+  write.memories = {std::move(asked), std::move(answered)};
+  write.vectors = {std::move(turn_->vector), {}};
+  auto ctx = self_->child(turn_->ctx);
+  // Once there is an answer it is worth keeping, however late: the turn's deadline is not the
+  // store's.
+  ctx.deadline = 0;
+  self_->request(shard_, parts_->options.store_timeout, ctx, atom::remember_v, std::move(write))
+      .then(
+          [this, n = turn_number_](const memory_receipt&) {
+            if (!is_current(n))
+              return;
+            turn_->reply.memory_stored = true;
+            finish();
+          },
+          [this, n = turn_number_](const caf::error& err) {
+            if (!is_current(n))
+              return;
+            spdlog::warn("session could not store a turn: {}", to_failure(err).message);
+            turn_->reply.degraded.emplace_back("memory");
+            finish();
+          });
+}
+
+void session_state::finish() {
+  auto& request = turn_->request;
+  if (recent_loaded_ && request.history.empty()) {
+    recent_.push_back({std::move(request.speaker), std::move(request.text), false});
+    recent_.push_back({persona().name, turn_->reply.text, true});
+    if (recent_.size() > 2 * size_t{parts_->options.context_lines})
+      recent_.erase(recent_.begin(), recent_.end() - parts_->options.context_lines);
+  }
+  turn_->reply.duration = self_->nanos() - turn_->started;
+  if (!turn_->silent)
+    self_->send(turn_->client, self_->child(turn_->ctx), atom::completed_v, turn_->ticket,
+                std::move(turn_->reply));
+  end_turn();
+}
+
+void session_state::fail(failure why) {
+  if (!turn_->silent)
+    self_->send(turn_->client, self_->child(turn_->ctx), atom::failed_v, turn_->ticket,
+                std::move(why));
+  end_turn();
+}
+
+void session_state::end_turn() {
+  turn_.reset();
+  start_next();
+}
+
+void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
+  auto matches = [&](const waiting_turn& x) { return x.ticket == ticket && x.client == client; };
+  if (!turn_ || !matches(*turn_)) {
+    if (waiting_)
+      waiting_->take_if(matches);
+    return;
+  }
+  turn_->silent = true;
+  if (turn_->generating)
+    self_->send<caf::message_priority::high>(parts_->llm, self_->child(turn_->ctx), atom::cancel_v,
+                                             llm_client_actor{self_}, turn_number_);
+  // A turn that is being stored is let end: half of it may be durable already.
+  if (turn_->generating || turn_->pending > 0)
+    end_turn();
+}
+
+bool session_state::passivate() {
+  // What PARTITION sent before this waits in the mailbox by now.
+  if (turn_ || waiting_ || self_->backlog() > 0)
+    return false;
+  self_->quit();
+  return true;
+}
+
+void session_state::drain() {
+  draining_ = true;
+  if (!turn_ && self_->backlog() == 0)
+    self_->quit();
+}
+
+void session_state::forget() {
+  recent_.clear();
+  recent_loaded_ = false;
+}
+
+void session_state::arm_guard() {
+  if (guarded_)
+    return;
+  guarded_ = true;
+  auto left = std::max<int64_t>(turn_->ctx.deadline - self_->nanos(), 0);
+  self_->delayed_send<caf::message_priority::high>(
+      self_, caf::timespan{left} + std::chrono::seconds{1}, context{}, atom::tick_v);
+}
+
+void session_state::tick() {
+  guarded_ = false;
+  if (!turn_ || !turn_->generating)
+    return;
+  if (turn_->ctx.late(self_->nanos()))
+    fail({ec::timeout, "the model did not answer before the turn's deadline", {}});
+  else
+    arm_guard();
+}
+
+void session_state::give_up(const failure& why) {
+  if (turn_ && !turn_->silent)
+    self_->send(turn_->client, self_->child(turn_->ctx), atom::failed_v, turn_->ticket, why);
+  turn_.reset();
+  while (auto x = waiting_ ? waiting_->pop() : std::nullopt)
+    self_->send(x->client, self_->child(x->ctx), atom::failed_v, x->ticket, why);
+}
+
+session_actor::behavior_type session(actor_of<session_actor, session_state>* self,
+                                     std::shared_ptr<const session_parts> parts, shard_actor shard,
+                                     bool ephemeral) {
+  auto& state = self->state;
+  state.init(self, std::move(parts), std::move(shard), ephemeral);
+  self->set_exception_handler([&state](std::exception_ptr&) -> caf::error {
+    state.give_up({ec::internal, "the session failed while it ran this turn", {}});
+    return caf::make_error(caf::sec::runtime_error, "session failed");
+  });
+  self->set_exit_handler([self](caf::exit_msg& x) {
+    self->state.give_up({ec::unavailable, "the session was stopped while it ran this turn", {}});
+    self->quit(std::move(x.reason));
+  });
+  return {
+      [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
+               turn_request& x) {
+        state.say({ctx, std::move(client), ticket, std::move(x)});
+      },
+      [&state](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket) {
+        state.cancel(client, ticket);
+      },
+      [&state](const context&, atom::token, uint64_t ticket, std::string& text) {
+        state.token(ticket, std::move(text));
+      },
+      [&state](const context&, atom::completed, uint64_t ticket, completion& x) {
+        state.completed(ticket, std::move(x));
+      },
+      [&state](const context&, atom::failed, uint64_t ticket, failure& why) {
+        state.failed(ticket, std::move(why));
+      },
+      [&state](const context&, atom::passivate) { return state.passivate(); },
+      [&state](const context&, atom::drain) { state.drain(); },
+      [&state](const context&, atom::forget) { state.forget(); },
+      [&state](const context&, atom::tick) { state.tick(); },
+  };
+}
+
+} // namespace sotto

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "actors/prompt.hpp"
+#include "runtime/base_actor.hpp"
+
+namespace sotto {
+
+/// What all sessions of a node share.
+struct session_parts {
+  session_options options;
+  std::unordered_map<std::string, persona_options> personas;
+  emotion_actor emotion;
+  analyser_actor topics;
+  embedding_actor embedding;
+  llm_actor llm;
+};
+
+/// A turn that arrived.
+struct waiting_turn {
+  context ctx;
+  turn_client_actor client;
+  uint64_t ticket = 0;
+  turn_request request;
+};
+
+/// The turn under way.
+struct running_turn : waiting_turn {
+  int64_t started = 0;
+  /// Micros since 1970 when it began: the time of the user's line.
+  int64_t arrived = 0;
+  /// Helpers that have not answered.
+  size_t pending = 0;
+  std::vector<float> vector;
+  turn_reply reply;
+  bool generating = false;
+  /// Given up by its client; what is under way is let run out and not told.
+  bool silent = false;
+};
+
+/// SESSION's state: one conversation of one owner. Turns wait by priority, first come first
+/// served; one runs at a time:
+///
+///   say ─► helpers (emotion, topics, embedding ─► recall, recent lines; all at once)
+///       ─► generation ─► both lines stored in one write ─► completed
+///
+/// Both lines become durable together, after the generation, so that no crash leaves half a turn.
+class session_state {
+public:
+  static inline const char* name = "session";
+
+  using self_pointer = actor_of<session_actor, session_state>*;
+
+  void init(self_pointer self, std::shared_ptr<const session_parts> parts, shard_actor shard,
+            bool ephemeral);
+
+  void say(waiting_turn turn);
+  void cancel(const turn_client_actor& client, uint64_t ticket);
+  void token(uint64_t ticket, std::string text);
+  void completed(uint64_t ticket, completion result);
+  void failed(uint64_t ticket, failure why);
+  bool passivate();
+  void drain();
+  void forget();
+  void tick();
+
+  /// Tells the clients of all turns that there will be no reply.
+  void give_up(const failure& why);
+
+private:
+  void start_next();
+  void start_helpers();
+  void ask_emotion();
+  void ask_topics();
+  void ask_recall();
+  void recall(std::vector<float> vector);
+  void ask_recent();
+  void helper_done(uint64_t turn, const char* degraded = nullptr);
+  void generate();
+  void store();
+  void finish();
+  void fail(failure why);
+  void end_turn();
+  void arm_guard();
+  bool remembers() const { return !turn_->request.owner.owner.empty(); }
+  const persona_options& persona() const;
+  bool is_current(uint64_t turn) const { return turn_ && turn == turn_number_; }
+
+  self_pointer self_ = nullptr;
+  std::shared_ptr<const session_parts> parts_;
+  shard_actor shard_;
+  bool ephemeral_ = false;
+  bool draining_ = false;
+  bool guarded_ = false;
+  bool recent_loaded_ = false;
+  std::unique_ptr<level_queue<waiting_turn>> waiting_;
+  std::unique_ptr<running_turn> turn_;
+  /// Which turn an answer belongs to; also the ticket of its generation.
+  uint64_t turn_number_ = 0;
+  std::vector<spoken_line> recent_;
+};
+
+/// Starts a conversation; `ephemeral` ones (of nobody, not remembered) end after their first turn.
+session_actor::behavior_type session(actor_of<session_actor, session_state>* self,
+                                     std::shared_ptr<const session_parts> parts, shard_actor shard,
+                                     bool ephemeral);
+
+} // namespace sotto

@@ -1,0 +1,197 @@
+#pragma once
+
+#include <map>
+
+#include "actors/partition.hpp"
+#include "test/fixture.hpp"
+
+namespace sotto::test {
+
+/// What the partners of a session do, and what they saw.
+struct turn_world {
+  bool emotion_fails = false, emotion_silent = false, recall_fails = false, store_fails = false;
+  bool model_fails = false, model_silent = false;
+  std::vector<memory> recent;
+  std::vector<memory> stored;
+  std::vector<generation> prompts;
+  int recalls = 0, recents = 0, cancelled = 0, forgotten = 0;
+  int generating = 0, most_at_once = 0;
+  std::map<uint64_t, turn_reply> replies;
+  std::map<uint64_t, failure> failures;
+  std::vector<uint64_t> done;
+  std::string tokens;
+};
+
+using world_ptr = std::shared_ptr<turn_world>;
+
+inline caf::error broken() {
+  return to_error({ec::internal, "broken on purpose", {}});
+}
+
+inline emotion_actor::behavior_type fake_emotion(emotion_actor::pointer self, world_ptr w) {
+  return {[=](const context&, atom::analyse, const std::string&) -> caf::result<emotion_reading> {
+            if (w->emotion_silent)
+              return self->make_response_promise<emotion_reading>();
+            if (w->emotion_fails)
+              return broken();
+            emotion_reading x;
+            x.primary = "joy";
+            return x;
+          },
+          [](const context&, atom::analyse, const std::vector<std::string>& xs) {
+            return std::vector<emotion_reading>(xs.size());
+          }};
+}
+
+inline analyser_actor::behavior_type fake_topics(analyser_actor::pointer) {
+  return {[](const context&, atom::analyse, const std::string&) {
+    return std::vector<std::string>{"travel"};
+  }};
+}
+
+inline embedding_actor::behavior_type fake_embedding(embedding_actor::pointer) {
+  return {[](const context&, atom::embed, const std::string&) {
+            return std::vector<float>{1, 0};
+          },
+          [](const context&, atom::embed, const std::vector<std::string>& xs) {
+            return std::vector<std::vector<float>>(xs.size(), {1, 0});
+          }};
+}
+
+inline shard_actor::behavior_type fake_shard(shard_actor::pointer, world_ptr w) {
+  return {
+      [=](const context&, atom::recall, const memory_query&) -> caf::result<std::vector<recalled>> {
+        ++w->recalls;
+        if (w->recall_fails)
+          return broken();
+        recalled x;
+        x.what.text = "an old memory";
+        return std::vector<recalled>{x};
+      },
+      [=](const context&, atom::remember, memory_write& x) -> caf::result<memory_receipt> {
+        if (w->store_fails)
+          return broken();
+        for (auto& m : x.memories)
+          w->stored.push_back(std::move(m));
+        return memory_receipt{{"a", "b"}, {true, true}};
+      },
+      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
+      [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
+      [=](const context&, atom::forget, const owner_key& owner) {
+        ++w->forgotten;
+        return forget_receipt{owner, 2, 0};
+      },
+      [](const context&, atom::committed, uint64_t, const failure&) {},
+      [=](const context&, atom::recent, const owner_key&, const std::string&, uint32_t) {
+        ++w->recents;
+        return w->recent;
+      },
+      [](const context&, atom::loaded, const memory_write&, const failure&) {},
+      [](const context&, atom::tick) {},
+  };
+}
+
+inline llm_actor::behavior_type fake_model(llm_actor::pointer self, world_ptr w) {
+  return {[=](const context& ctx, atom::generate, const llm_client_actor& client, uint64_t ticket,
+              generation& x) {
+            w->most_at_once = std::max(w->most_at_once, ++w->generating);
+            auto text = "echo: " + x.messages.back().content;
+            auto stream = x.stream;
+            w->prompts.push_back(std::move(x));
+            if (w->model_silent)
+              return;
+            --w->generating;
+            if (w->model_fails) {
+              self->send(client, ctx, atom::failed_v, ticket,
+                         failure{ec::upstream_failed, "broken on purpose", {}});
+              return;
+            }
+            if (stream)
+              for (char c : text)
+                self->send(client, ctx, atom::token_v, ticket, std::string(1, c));
+            completion done;
+            done.text = text;
+            self->send(client, ctx, atom::completed_v, ticket, std::move(done));
+          },
+          [=](const context&, atom::cancel, const llm_client_actor&, uint64_t) {
+            ++w->cancelled;
+            --w->generating;
+          }};
+}
+
+inline turn_client_actor::behavior_type fake_client(turn_client_actor::pointer, world_ptr w) {
+  return {
+      [=](const context&, atom::token, uint64_t, const std::string& text) { w->tokens += text; },
+      [=](const context&, atom::completed, uint64_t ticket, turn_reply& x) {
+        w->replies[ticket] = std::move(x);
+        w->done.push_back(ticket);
+      },
+      [=](const context&, atom::failed, uint64_t ticket, failure& why) {
+        w->failures[ticket] = std::move(why);
+      }};
+}
+
+/// Sessions among partners that do as they are told.
+class turn_fixture : public frozen_system {
+public:
+  explicit turn_fixture(uint64_t seed = 1)
+      : frozen_system(seed), world(std::make_shared<turn_world>()) {
+    auto made = std::make_shared<session_parts>();
+    made->options.max_waiting = 3;
+    made->personas["companion"] = {};
+    made->personas["remote"].name = "remote";
+    made->personas["remote"].llm = {"cloud"};
+    made->emotion = spawn(fake_emotion, world);
+    made->topics = spawn(fake_topics);
+    made->embedding = spawn(fake_embedding);
+    made->llm = spawn(fake_model, world);
+    parts = made;
+    shard = spawn(fake_shard, world);
+    client_ = spawn(fake_client, world);
+  }
+
+  session_actor start_session(bool ephemeral = false) {
+    return spawn(session, parts, shard, ephemeral);
+  }
+
+  static turn_request request(std::string text, std::string persona = "companion",
+                              std::string owner = "ada", bool stream = false) {
+    turn_request x;
+    x.owner = {"default", owner};
+    x.conversation = "talk";
+    x.speaker = owner;
+    x.persona = std::move(persona);
+    x.text = std::move(text);
+    x.stream = stream;
+    return x;
+  }
+
+  template <class Handle, class... Ts>
+  void say(const Handle& to, uint64_t ticket, std::string text, Ts... xs) {
+    caf::anon_send(to, flow(), atom::say_v, client_, ticket,
+                   request(std::move(text), std::move(xs)...));
+  }
+
+  static memory line(std::string speaker, std::string text, bool own) {
+    memory x;
+    x.speaker = std::move(speaker);
+    x.text = std::move(text);
+    x.own = own;
+    return x;
+  }
+
+  const turn_client_actor& client() const { return client_; }
+  const std::map<uint64_t, turn_reply>& replies() const { return world->replies; }
+  const std::map<uint64_t, failure>& failures() const { return world->failures; }
+  const std::vector<uint64_t>& done() const { return world->done; }
+  const std::string& tokens() const { return world->tokens; }
+
+  world_ptr world;
+  std::shared_ptr<const session_parts> parts;
+  shard_actor shard;
+
+private:
+  turn_client_actor client_;
+};
+
+} // namespace sotto::test
