@@ -43,7 +43,7 @@ store_writer_actor::behavior_type idle_writer(actor_of<store_writer_actor, write
 
 } // namespace
 
-TEST_CASE("a mailbox serves the important first") {
+TEST_CASE("a mailbox serves the important first", "[caf]") {
   test::frozen_system sys;
   auto a = sys.spawn(echo);
   for (auto level : {priority::background, priority::normal, priority::critical, priority::high})
@@ -54,7 +54,7 @@ TEST_CASE("a mailbox serves the important first") {
   CHECK(last->front() == "chnb.");
 }
 
-TEST_CASE("a full mailbox refuses the newest of the lowest level and says so") {
+TEST_CASE("a full mailbox refuses the newest of the lowest level and says so", "[caf]") {
   test::frozen_system sys;
   sys.services->mailbox_bound = 3;
   std::vector<ec> out;
@@ -71,7 +71,7 @@ TEST_CASE("a full mailbox refuses the newest of the lowest level and says so") {
   CHECK(out == std::vector<ec>{ec::overloaded, ec::overloaded});
 }
 
-TEST_CASE("a message that waited past its deadline is refused, not served") {
+TEST_CASE("a message that waited past its deadline is refused, not served", "[caf]") {
   test::frozen_system sys;
   auto a = sys.spawn(echo);
   auto late = sys.flow(priority::normal, 10ms);
@@ -81,7 +81,7 @@ TEST_CASE("a message that waited past its deadline is refused, not served") {
   CHECK(to_failure(answer.error()).code == ec::timeout);
 }
 
-TEST_CASE("what waits in an actor that stops is answered") {
+TEST_CASE("what waits in an actor that stops is answered", "[caf]") {
   test::frozen_system sys;
   std::vector<ec> out;
   auto client = sys.spawn(told, &out);
@@ -95,7 +95,7 @@ TEST_CASE("what waits in an actor that stops is answered") {
   CHECK(std::count(out.begin(), out.end(), ec::unavailable) >= 1);
 }
 
-TEST_CASE("every message is recorded with its flow, receiver and times") {
+TEST_CASE("every message is recorded with its flow, receiver and times", "[caf]") {
   test::frozen_system sys;
   auto a = sys.spawn(echo);
   auto ctx = sys.flow(priority::high);
