@@ -1,0 +1,290 @@
+#include "config/bind.hpp"
+
+#include <limits>
+
+#include "config/rules.hpp"
+
+namespace sotto {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+template <class T, class M, class... Ms>
+auto& field(T& x, M m, Ms... rest) {
+  if constexpr (sizeof...(Ms) == 0)
+    return x.*m;
+  else
+    return field(x.*m, rest...);
+}
+
+/// `path`: pointers to members from T down to the field.
+template <class T, class Rule, class... Path>
+setting<T> key(std::string name, Rule rule, std::string help, Path... path) {
+  auto assign = [rule, path...](T& to, const setting_value& value, bool plain) {
+    auto x = rule.read(value, plain);
+    if (x) {
+      auto& target = field(to, path...);
+      target = static_cast<std::remove_reference_t<decltype(target)>>(std::move(*x));
+    }
+    return x.has_value();
+  };
+  auto show = [path...](const T& from) { return Rule::show(field(from, path...)); };
+  return {std::move(name), rule.form(), std::move(help), std::move(assign), std::move(show)};
+}
+
+constexpr rule::duration up_to(caf::timespan most) {
+  return {1ms, most};
+}
+
+constexpr rule::size kib(uint64_t least, uint64_t most) {
+  return {least << 10, most << 10};
+}
+
+bool is_store_url(std::string_view x) {
+  return x.starts_with("sqlite:") && rule::is_text(x);
+}
+
+bool is_path(std::string_view x) {
+  return x.size() < 4096 && x.find('\0') == std::string_view::npos && rule::is_text(x);
+}
+
+bool is_nonempty_path(std::string_view x) {
+  return !x.empty() && is_path(x);
+}
+
+bool is_label(std::string_view x) {
+  return x.size() <= 256 && rule::is_text(x);
+}
+
+constexpr rule::text path{is_path, "a path, or \"\" for none"};
+
+using o = options;
+
+/// A key of one part: part, field.
+template <class Rule, class Part, class Field>
+setting<o> in(Part o::*part, Field Part::*field, std::string name, Rule rule, std::string help) {
+  return key<o>(std::move(name), std::move(rule), std::move(help), part, field);
+}
+
+using settings_table = std::vector<setting<o>>;
+
+void add_node(settings_table& t) {
+  using n = node_options;
+  auto p = &o::node;
+  t.push_back(in(p, &n::data, "node.data", rule::text{is_nonempty_path, "a path"},
+                 "Folder of everything the node stores"));
+  t.push_back(in(p, &n::data_files, "node.data_files", path,
+                 "Folder of emotion.bin and words.bin; empty: looked for beside the program"));
+  t.push_back(in(p, &n::workers, "node.workers", rule::count{0, 1024},
+                 "Threads that run actors; 0: one a core"));
+  t.push_back(in(p, &n::partitions, "node.partitions", rule::count{1, 65'536},
+                 "Units of ownership; fixed when a data folder is created"));
+  t.push_back(in(p, &n::drain_timeout, "node.drain_timeout", rule::duration{0s, 1h},
+                 "How long running turns may take after SIGTERM"));
+  t.push_back(in(p, &n::seed, "node.seed", rule::count{0, std::numeric_limits<int64_t>::max()},
+                 "Where all randomness comes from; 0: the operating system"));
+  t.push_back(in(p, &n::mailbox_bound, "node.mailbox_bound", rule::count{16, 10'000'000},
+                 "Most messages that may wait in one actor"));
+}
+
+void add_gateway(settings_table& t) {
+  using g = gateway_options;
+  auto p = &o::gateway;
+  t.push_back(in(p, &g::listen, "gateway.listen",
+                 rule::text{rule::is_address, "HOST:PORT such as \"127.0.0.1:7700\""},
+                 "Where HTTP and WebSockets are served; port 0: a free one"));
+  t.push_back(in(p, &g::max_connections, "gateway.max_connections", rule::count{1, 1'000'000},
+                 "Connections at the same time"));
+  t.push_back(
+      in(p, &g::max_header, "gateway.max_header", kib(1, 1024), "Largest head of a request"));
+  t.push_back(
+      in(p, &g::max_body, "gateway.max_body", kib(1, 1 << 20), "Largest body of a request"));
+  t.push_back(
+      in(p, &g::max_frame, "gateway.max_frame", kib(1, 1 << 20), "Largest WebSocket message"));
+  t.push_back(in(p, &g::max_unsent, "gateway.max_unsent", kib(16, 1 << 20),
+                 "What may wait for a slow client before it is cut"));
+  t.push_back(in(p, &g::max_text, "gateway.max_text", kib(1, 1024), "Longest text of one turn"));
+  t.push_back(in(p, &g::header_timeout, "gateway.header_timeout", up_to(10min),
+                 "How long the head of a request may take"));
+  t.push_back(in(p, &g::body_timeout, "gateway.body_timeout", up_to(1h),
+                 "How long the body of a request may take"));
+  t.push_back(in(p, &g::idle_timeout, "gateway.idle_timeout", up_to(24h),
+                 "How long a kept-alive connection may be silent"));
+  t.push_back(in(p, &g::request_timeout, "gateway.request_timeout", up_to(10min),
+                 "How long memory calls may take"));
+  t.push_back(in(p, &g::max_in_flight, "gateway.max_in_flight", rule::count{1, 10'000},
+                 "Calls under way on one WebSocket"));
+}
+
+void add_session(settings_table& t) {
+  using s = session_options;
+  auto p = &o::session;
+  t.push_back(in(p, &s::turn_timeout, "session.turn_timeout", up_to(1h),
+                 "Longest time from a turn's arrival to its reply"));
+  t.push_back(in(p, &s::emotion_timeout, "session.emotion_timeout", up_to(1min),
+                 "Longest wait for the mood; later, the turn goes on without"));
+  t.push_back(in(p, &s::recall_timeout, "session.recall_timeout", up_to(1min),
+                 "Longest wait for memories"));
+  t.push_back(
+      in(p, &s::topics_timeout, "session.topics_timeout", up_to(1min), "Longest wait for topics"));
+  t.push_back(in(p, &s::store_timeout, "session.store_timeout", up_to(10min),
+                 "Longest wait for a turn to become durable"));
+  t.push_back(
+      in(p, &s::recalled, "session.recalled", rule::count{0, 100}, "Memories given to the model"));
+  t.push_back(in(p, &s::context_lines, "session.context_lines", rule::count{0, 1000},
+                 "Recent lines given to the model"));
+  t.push_back(in(p, &s::context_tokens, "session.context_tokens", rule::count{0, 1'000'000},
+                 "Rough tokens (four bytes each) of recent lines"));
+  t.push_back(in(p, &s::idle_timeout, "session.idle_timeout", rule::duration{1s, 168h},
+                 "A session without turns for this long leaves memory"));
+  t.push_back(in(p, &s::max_waiting, "session.max_waiting", rule::count{1, 10'000},
+                 "Turns that may wait in one conversation"));
+}
+
+void add_store(settings_table& t) {
+  using s = store_options;
+  auto p = &o::store;
+  t.push_back(in(&o::storage, &storage_options::url, "store.url",
+                 rule::text{is_store_url, "\"sqlite:\" (in node.data) or \"sqlite:FOLDER\""},
+                 "Where data is kept"));
+  t.push_back(in(p, &s::check_bytes, "store.check_bytes", kib(0, 1 << 30),
+                 "Up to this size the whole database is checked at every start"));
+  t.push_back(in(p, &s::cache_kib, "store.cache_kib", rule::count{64, 64 << 20},
+                 "Page cache of each of two connections, in KiB"));
+  t.push_back(in(p, &s::busy_timeout, "store.busy_timeout", up_to(10min),
+                 "Longest wait for the database's lock"));
+  t.push_back(in(p, &s::owner_cache, "store.owner_cache", rule::count{16, 100'000'000},
+                 "Owners whose number is kept in memory"));
+  t.push_back(in(p, &s::checkpoint_bytes, "store.checkpoint_bytes", kib(64, 1 << 30),
+                 "Size at which the log is moved into the database"));
+  t.push_back(in(p, &s::restart_bytes, "store.restart_bytes", kib(64, 1 << 30),
+                 "Size at which commits wait for that"));
+  t.push_back(in(&o::store_writer, &store_writer_options::max_writes, "store.max_writes",
+                 rule::count{1, 100'000}, "Most writes in one commit"));
+  t.push_back(in(&o::store_writer, &store_writer_options::max_bytes, "store.max_bytes",
+                 kib(1, 1 << 20), "Most bytes in one commit"));
+  t.push_back(in(&o::store_reader, &store_reader_options::maintain_every, "store.maintain_every",
+                 rule::duration{10ms, 1h}, "How often the log's size is looked at"));
+}
+
+void add_shard(settings_table& t) {
+  using s = shard_options;
+  auto p = &o::shard;
+  t.push_back(in(p, &s::max_bytes, "shard.max_bytes", kib(64, 1 << 30),
+                 "Memory of loaded owners in one shard"));
+  t.push_back(in(p, &s::max_waiting, "shard.max_waiting", rule::count{1, 100'000},
+                 "Requests that may wait for one owner to be loaded"));
+  t.push_back(in(p, &s::load_timeout, "shard.load_timeout", up_to(10min),
+                 "Longest wait for an owner to be loaded"));
+  t.push_back(in(p, &s::write_timeout, "shard.write_timeout", up_to(10min),
+                 "Longest wait for a write to become durable"));
+}
+
+void add_llm(settings_table& t) {
+  using l = llm_options;
+  auto p = &o::llm;
+  t.push_back(in(p, &l::max_waiting, "llm.max_waiting", rule::count{1, 1'000'000},
+                 "Generations that may wait"));
+  t.push_back(in(p, &l::builtin_fallback, "llm.builtin_fallback", rule::flag{},
+                 "Let the builtin responder answer when every deployment failed"));
+  t.push_back(in(p, &l::breaker_failures, "llm.breaker_failures", rule::count{1, 1000},
+                 "Failures in a row after which a deployment is left alone for a while"));
+  t.push_back(in(p, &l::breaker_pause, "llm.breaker_pause", up_to(1h),
+                 "The first such pause; doubled with every further failure"));
+  t.push_back(in(p, &l::breaker_longest_pause, "llm.breaker_longest_pause", up_to(24h),
+                 "The longest such pause"));
+  t.push_back(in(p, &l::connection_idle_timeout, "llm.connection_idle_timeout", up_to(24h),
+                 "A connection to a provider without work for this long is closed"));
+}
+
+void add_rest(settings_table& t) {
+  t.push_back(in(&o::senses, &senses_options::emotion_actors, "senses.emotion_actors",
+                 rule::count{0, 1024}, "Actors that read moods; 0: one a worker thread"));
+  t.push_back(in(&o::senses, &senses_options::embedding_actors, "senses.embedding_actors",
+                 rule::count{0, 1024}, "Actors that embed texts; 0: one a worker thread"));
+  t.push_back(in(&o::senses, &senses_options::embedding_aliases, "senses.embedding_aliases",
+                 rule::list{"a list of model names"},
+                 "Names of embedding models that clients may use for sotto-sif-100d"));
+  t.push_back(in(&o::trace, &trace_options::sample, "trace.sample", rule::number{0, 1},
+                 "Share of flows that are kept whole"));
+  t.push_back(in(&o::trace, &trace_options::capacity, "trace.capacity",
+                 rule::count{256, 100'000'000},
+                 "Records held in memory, the oldest dropped first"));
+  t.push_back(in(&o::log, &log_options::level, "log.level",
+                 rule::choice{{"trace", "debug", "info", "warn", "error", "off"}},
+                 "What is logged"));
+  t.push_back(in(&o::log, &log_options::format, "log.format", rule::choice{{"text", "json"}},
+                 "Lines for people or for programs"));
+  t.push_back(in(&o::metrics, &metrics_options::enabled, "metrics.enabled", rule::flag{},
+                 "Serve GET /metrics"));
+}
+
+} // namespace
+
+const std::vector<setting<options>>& settings() {
+  static const auto table = [] {
+    settings_table t;
+    add_node(t);
+    add_gateway(t);
+    add_store(t);
+    add_shard(t);
+    add_session(t);
+    add_llm(t);
+    add_rest(t);
+    return t;
+  }();
+  return table;
+}
+
+const std::vector<setting<llm_deployment>>& deployment_settings() {
+  using d = llm_deployment;
+  constexpr rule::text url{rule::is_http_url,
+                           "an http:// or https:// URL without user, password or query, such as "
+                           "\"http://127.0.0.1:11434/v1\""};
+  static const std::vector<setting<d>> table{
+      key<d>("name", rule::text{rule::is_name, "a name without slash, at most 100 bytes"},
+             "Unique name", &d::name),
+      key<d>("base_url", url, "The provider's address, with the version", &d::base_url),
+      key<d>("model", rule::text{is_label, "text"}, "The provider's name of the model", &d::model),
+      key<d>("api_key_env", rule::text{rule::is_variable, "the name of an environment variable"},
+             "Environment variable that holds the key", &d::api_key_env),
+      key<d>("api_key_file", path, "File that holds the key", &d::api_key_file),
+      key<d>("ca_file", path, "PEM file of further trusted authorities", &d::ca_file),
+      key<d>("max_concurrency", rule::count{1, 10'000}, "Generations at the same time, at most",
+             &d::max_concurrency),
+      key<d>("connect_timeout", up_to(5min), "Longest wait for a connection", &d::connect_timeout),
+      key<d>("header_timeout", up_to(1h), "Longest wait for the head of an answer",
+             &d::header_timeout),
+      key<d>("idle_timeout", up_to(1h), "Longest wait between two pieces of an answer",
+             &d::idle_timeout),
+      key<d>("timeout", up_to(1h), "Longest time of a generation", &d::timeout),
+  };
+  return table;
+}
+
+const std::vector<setting<persona_options>>& persona_settings() {
+  using p = persona_options;
+  static const std::vector<setting<p>> table{
+      key<p>("name", rule::text{rule::is_name, "a name without slash, at most 100 bytes"},
+             "Unique name; a client's model", &p::name),
+      key<p>("system_prompt", rule::text{rule::is_text, "text"}, "Who the persona is",
+             &p::system_prompt),
+      key<p>("model", rule::text{is_label, "text"},
+             "Goes before the deployment's model; empty: the deployment's", &p::model),
+      key<p>("temperature", rule::number{-1, 2}, "0 to 2; negative: the provider's default",
+             &p::temperature),
+      key<p>("llm", rule::list{"a list of deployment names"},
+             "Deployments in order of preference; none: the builtin responder", &p::llm),
+  };
+  return table;
+}
+
+std::string variable_of(std::string_view key) {
+  std::string out = "SOTTO_";
+  for (char c : key)
+    out += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return out;
+}
+
+} // namespace sotto
