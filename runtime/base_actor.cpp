@@ -22,6 +22,17 @@ bool tell(caf::mailbox_element& x, const failure& why) {
   return true;
 }
 
+/// Answers a `load` (context, verb, shard, owner).
+void tell_loader(caf::mailbox_element& x, const failure& why) {
+  auto& content = x.content();
+  if (!content.match_element<shard_actor>(2) || !content.match_element<owner_key>(3))
+    return;
+  memory_write nothing;
+  nothing.owner = content.get_as<owner_key>(3);
+  caf::anon_send<caf::message_priority::high>(
+      content.get_as<shard_actor>(2), content.get_as<context>(0), atom::loaded_v, nothing, why);
+}
+
 } // namespace
 
 void refuse(caf::mailbox_element& x, failure why) {
@@ -32,8 +43,9 @@ void refuse(caf::mailbox_element& x, failure why) {
   }
   if (x.content().size() < 4)
     return;
-  if (!tell<turn_client_actor>(x, why) && !tell<llm_client_actor>(x, why))
-    tell<store_client_actor>(x, why);
+  if (!tell<turn_client_actor>(x, why) && !tell<llm_client_actor>(x, why)
+      && !tell<store_client_actor>(x, why))
+    tell_loader(x, why);
 }
 
 uint64_t verb_of(const caf::mailbox_element& x) {

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/lexical_index.hpp"
+#include "messages/memory.hpp"
+
+namespace sotto {
+
+/// One owner's memories with exact hybrid search. Knows no actor, clock or disk.
+///
+/// Every memory's score is computed: BM25 over stems scaled to its maximum, plus 0.7 of the cosine
+/// of the embeddings, plus shares of the scores of the neighbouring lines of the same conversation
+/// (0.35 one away, 0.15 two away), plus a bonus for lines of a speaker whom the question names. An
+/// owner's memories are few, so this takes microseconds and misses nothing; an approximate index
+/// would save nothing and lose some. Not thread-safe.
+class owner_index {
+public:
+  /// Adds a memory with its embedding (empty: found by words alone; all embeddings of an owner have
+  /// one length, others are treated as empty). The id must be new and `seq` larger than all before.
+  void add(memory x, const std::vector<float>& vector);
+
+  /// Removes a memory and overwrites its text; false if there is none with this id.
+  bool remove(const std::string& id);
+
+  /// Nothing if there is none. Valid until the next change.
+  const memory* find(const std::string& id) const;
+
+  /// The best `query.k` memories of those that pass `at` and `where`, best first.
+  std::vector<recalled> search(const memory_query& query) const;
+
+  /// The last `n` lines of a conversation, oldest first.
+  std::vector<memory> recent(const std::string& conversation, size_t n) const;
+
+  /// One page in order of arrival; from the start if `after` is unknown.
+  memory_page page(const std::string& after, size_t limit) const;
+
+  size_t size() const { return rows_.size() - dead_; }
+
+  /// The `seq` for the next memory.
+  uint64_t next_seq() const { return last_seq_ + 1; }
+
+  /// Memory held, roughly (bytes).
+  size_t bytes() const;
+
+private:
+  static constexpr uint32_t none = UINT32_MAX;
+
+  struct row {
+    memory what;
+    /// The lines before and after in the same conversation.
+    uint32_t before = none;
+    uint32_t after = none;
+    bool dead = false;
+  };
+
+  struct parts {
+    std::vector<float> words, meaning, total;
+    float best_words = 0;
+  };
+
+  parts score(const memory_query& query) const;
+  void add_meaning(const memory_query& query, std::vector<float>& to) const;
+  float neighbours(const std::vector<float>& base, uint32_t i) const;
+  std::vector<bool> speakers_named(const std::string& question) const;
+  recalled explain(const parts& scores, uint32_t i, float total) const;
+  void compact();
+
+  std::vector<row> rows_;
+  lexical_index words_;
+  /// Row-major, `dimension_` floats a row; zeros where a memory has no embedding.
+  std::vector<float> vectors_;
+  size_t dimension_ = 0;
+  std::unordered_map<std::string, uint32_t> by_id_;
+  std::unordered_map<std::string, uint32_t> last_line_;
+  /// Every speaker once, with the words of the name.
+  std::unordered_map<std::string, std::vector<std::string>> speakers_;
+  size_t dead_ = 0;
+  uint64_t last_seq_ = 0;
+  size_t text_bytes_ = 0;
+};
+
+} // namespace sotto

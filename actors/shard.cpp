@@ -1,0 +1,372 @@
+#include "actors/shard.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace sotto {
+
+void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
+                       store_reader_actor reader, embed_function embed) {
+  self_ = self;
+  options_ = options;
+  writer_ = std::move(writer);
+  reader_ = std::move(reader);
+  embed_ = std::move(embed);
+}
+
+// -- loading ----------------------------------------------------------------------------------
+
+void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor visit) {
+  auto [at, isnew] = owners_.try_emplace(owner);
+  if (isnew) {
+    at->second = std::make_unique<entry>();
+    at->second->since = self_->nanos();
+    auto ask = self_->child(ctx);
+    ask.deadline = 0; // whoever waits may give up, the next one wants the owner all the same
+    self_->send(reader_, ask, atom::load_v, shard_actor{self_}, owner);
+    arm();
+  }
+  auto& x = *at->second;
+  x.last_used = self_->nanos();
+  if (!x.loading)
+    visit(&x.owner, {});
+  else if (x.waiting.size() < options_.max_waiting)
+    x.waiting.push_back(std::move(visit));
+  else
+    visit(nullptr, {ec::overloaded, "too many requests wait for this owner's memories", {}});
+}
+
+void shard_state::loaded(memory_write found, const failure& why) {
+  auto at = owners_.find(found.owner);
+  if (at == owners_.end() || !at->second->loading)
+    return;
+  auto waiting = std::exchange(at->second->waiting, {});
+  if (why) {
+    // Forgotten, so that the next request tries again.
+    owners_.erase(at);
+    for (auto& visit : waiting)
+      visit(nullptr, why);
+    return;
+  }
+  auto& x = *at->second;
+  x.loading = false;
+  found.vectors.resize(found.memories.size());
+  for (size_t i = 0; i < found.memories.size(); ++i)
+    x.owner.index.add(std::move(found.memories[i]), found.vectors[i]);
+  x.owner.next_seq = x.owner.index.next_seq();
+  weigh(x);
+  for (auto& visit : waiting)
+    visit(&x.owner, {});
+  evict();
+}
+
+template <class T, class F>
+caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owner_key& owner,
+                                                  F work) {
+  auto promise = self_->make_response_promise<T>();
+  with_owner(ctx, owner,
+             [promise, work = std::move(work)](loaded_owner* x, const failure& why) mutable {
+               if (x)
+                 work(*x, promise);
+               else
+                 promise.deliver(to_error(why));
+             });
+  return promise;
+}
+
+// -- reading ----------------------------------------------------------------------------------
+
+caf::result<std::vector<recalled>> shard_state::recall(const context& ctx, memory_query query) {
+  auto owner = query.owner;
+  return visit<std::vector<recalled>>(
+      ctx, owner, [this, query = std::move(query)](loaded_owner& x, auto& promise) mutable {
+        if (query.vector.empty() && embed_ && !query.text.empty())
+          query.vector = embed_(query.text);
+        promise.deliver(x.index.search(query));
+      });
+}
+
+caf::result<std::vector<memory>> shard_state::recent(const context& ctx, owner_key owner,
+                                                     std::string conversation, uint32_t n) {
+  return visit<std::vector<memory>>(
+      ctx, owner, [conversation = std::move(conversation), n](loaded_owner& x, auto& promise) {
+        promise.deliver(x.index.recent(conversation, n));
+      });
+}
+
+caf::result<memory_page> shard_state::list(const context& ctx, memory_page_query query) {
+  auto owner = query.owner;
+  return visit<memory_page>(ctx, owner, [query = std::move(query)](loaded_owner& x, auto& promise) {
+    if (!query.after.empty() && !x.index.find(query.after))
+      promise.deliver(to_error({ec::not_found, "there is no memory with this id", "after"}));
+    else
+      promise.deliver(x.index.page(query.after, query.limit));
+  });
+}
+
+// -- writing ----------------------------------------------------------------------------------
+
+caf::result<memory_receipt> shard_state::remember(const context& ctx, memory_write write) {
+  auto owner = write.owner;
+  return visit<memory_receipt>(
+      ctx, owner, [this, ctx, write = std::move(write)](loaded_owner& x, auto& promise) mutable {
+        remember_loaded(ctx, x, std::move(write), promise);
+      });
+}
+
+void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memory_write write,
+                                  caf::typed_response_promise<memory_receipt> promise) {
+  if (owner.erasing != 0) {
+    pending_.at(owner.erasing)
+        .done.push_back([this, ctx, write = std::move(write), promise](loaded_owner& x,
+                                                                       const failure&) mutable {
+          remember_loaded(ctx, x, std::move(write), promise);
+        });
+    return;
+  }
+  memory_receipt receipt;
+  store_write out;
+  out.owner = write.owner;
+  write.vectors.resize(write.memories.size());
+  auto next_seq = owner.next_seq;
+  uint64_t waits_for = 0;
+  std::unordered_map<std::string, bool> here;
+  for (size_t i = 0; i < write.memories.size(); ++i) {
+    auto& x = write.memories[i];
+    if (x.id.empty())
+      x.id = new_id();
+    receipt.ids.push_back(x.id);
+    auto pending = owner.pending_ids.find(x.id);
+    auto isnew = pending == owner.pending_ids.end() && !owner.index.find(x.id)
+                 && here.try_emplace(x.id).second;
+    receipt.created.push_back(isnew);
+    if (pending != owner.pending_ids.end())
+      waits_for = std::max(waits_for, pending->second);
+    if (!isnew)
+      continue;
+    x.seq = next_seq++;
+    if (x.created == 0)
+      x.created = self_->unix_micros();
+    if (write.vectors[i].empty() && embed_)
+      write.vectors[i] = embed_(x.text);
+    out.memories.push_back(std::move(x));
+    out.vectors.push_back(std::move(write.vectors[i]));
+  }
+  auto give_up = [promise](const failure& why) mutable { promise.deliver(to_error(why)); };
+  auto answer = [promise, receipt](loaded_owner& x, const failure& why) mutable {
+    // What another write brings may have failed although this one did not.
+    auto all = std::all_of(receipt.ids.begin(), receipt.ids.end(),
+                           [&](auto& id) { return x.index.find(id) != nullptr; });
+    if (why)
+      promise.deliver(to_error(why));
+    else if (!all)
+      promise.deliver(to_error({ec::storage_failed,
+                                "a memory sent before with the same id could "
+                                "not be stored; send it again",
+                                "id"}));
+    else
+      promise.deliver(std::move(receipt));
+  };
+  if (out.memories.empty()) {
+    if (auto at = pending_.find(waits_for); at != pending_.end())
+      at->second.done.push_back(answer);
+    else
+      answer(owner, {});
+    return;
+  }
+  owner.next_seq = next_seq;
+  auto ids = std::vector<std::string>{};
+  for (auto& x : out.memories)
+    ids.push_back(x.id);
+  auto done = [memories = out.memories, vectors = out.vectors, answer](loaded_owner& x,
+                                                                       const failure& why) mutable {
+    for (size_t i = 0; i < memories.size(); ++i) {
+      x.pending_ids.erase(memories[i].id);
+      if (!why)
+        x.index.add(std::move(memories[i]), vectors[i]);
+    }
+    answer(x, why);
+  };
+  auto ticket = send(ctx, owner, std::move(out), std::move(done), give_up);
+  for (auto& id : ids)
+    owner.pending_ids.emplace(std::move(id), ticket);
+}
+
+caf::result<bool> shard_state::remove(const context& ctx, owner_key owner, std::string id) {
+  return visit<bool>(ctx, owner, [this, ctx, owner, id](loaded_owner& x, auto& promise) {
+    if (!x.index.find(id) && !x.pending_ids.contains(id)) {
+      promise.deliver(false);
+      return;
+    }
+    store_write out;
+    out.what = store_write::kind::remove;
+    out.owner = owner;
+    out.id = id;
+    send(
+        ctx, x, std::move(out),
+        [promise, id](loaded_owner& y, const failure& why) mutable {
+          if (why)
+            promise.deliver(to_error(why));
+          else
+            promise.deliver(y.index.remove(id));
+        },
+        [promise](const failure& why) mutable { promise.deliver(to_error(why)); });
+  });
+}
+
+caf::result<forget_receipt> shard_state::forget(const context& ctx, owner_key owner) {
+  return visit<forget_receipt>(ctx, owner, [this, ctx, owner](loaded_owner& x, auto& promise) {
+    store_write out;
+    out.what = store_write::kind::forget;
+    out.owner = owner;
+    send(
+        ctx, x, std::move(out),
+        [this, promise, owner](loaded_owner& y, const failure& why) mutable {
+          if (why) {
+            promise.deliver(to_error(why));
+            return;
+          }
+          forget_receipt receipt{owner, y.index.size(), self_->unix_micros()};
+          y.index = {};
+          promise.deliver(std::move(receipt));
+        },
+        [promise](const failure& why) mutable { promise.deliver(to_error(why)); });
+  });
+}
+
+uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write write, on_done done,
+                           std::function<void(const failure&)> give_up) {
+  auto ticket = next_ticket_++;
+  pending_write x;
+  x.owner = write.owner;
+  x.done.push_back(std::move(done));
+  x.give_up = std::move(give_up);
+  x.since = self_->nanos();
+  pending_.emplace(ticket, std::move(x));
+  ++owner.writes_under_way;
+  if (write.what != store_write::kind::insert)
+    owner.erasing = ticket;
+  auto out = self_->child(ctx);
+  out.deadline = 0; // once sent, it must reach the store in order
+  self_->send(writer_, out, atom::write_v, store_client_actor{self_}, ticket, std::move(write));
+  arm();
+  return ticket;
+}
+
+void shard_state::committed(uint64_t ticket, const failure& why) {
+  auto node = pending_.extract(ticket);
+  if (node.empty())
+    return;
+  // An owner with writes under way is never evicted.
+  auto& x = *owners_.at(node.mapped().owner);
+  --x.owner.writes_under_way;
+  if (x.owner.erasing == ticket)
+    x.owner.erasing = 0;
+  for (auto& done : node.mapped().done)
+    done(x.owner, why);
+  weigh(x);
+  evict();
+}
+
+std::string shard_state::new_id() {
+  // Sorts by time, as a ULID does: 48 bits of milliseconds, 64 of the node's sequence.
+  return fmt::format("m{:012x}{:016x}", self_->unix_micros() / 1000, self_->services().next_id());
+}
+
+// -- memory and time ---------------------------------------------------------------------------
+
+void shard_state::weigh(entry& x) {
+  bytes_ -= x.bytes;
+  x.bytes = x.owner.index.bytes();
+  bytes_ += x.bytes;
+}
+
+void shard_state::evict() {
+  if (bytes_ <= options_.max_bytes)
+    return;
+  std::vector<std::pair<int64_t, const owner_key*>> cold;
+  for (auto& [key, x] : owners_)
+    if (!x->loading && x->owner.writes_under_way == 0)
+      cold.emplace_back(x->last_used, &key);
+  std::sort(cold.begin(), cold.end());
+  // Down to nine tenths, so that not every write sorts the owners again. The one used last stays.
+  auto goal = options_.max_bytes / 10 * 9;
+  for (size_t i = 0; i + 1 < cold.size() && bytes_ > goal; ++i) {
+    auto at = owners_.find(*cold[i].second);
+    bytes_ -= at->second->bytes;
+    owners_.erase(at);
+  }
+}
+
+void shard_state::arm() {
+  if (armed_)
+    return;
+  armed_ = true;
+  self_->delayed_send<caf::message_priority::high>(self_, std::chrono::seconds{1}, context{},
+                                                   atom::tick_v);
+}
+
+void shard_state::tick() {
+  armed_ = false;
+  auto now = self_->nanos();
+  auto waits = false;
+  for (auto& [key, x] : owners_) {
+    if (!x->loading)
+      continue;
+    waits = true;
+    if (now - x->since > options_.load_timeout.count()) {
+      memory_write nothing;
+      nothing.owner = key;
+      loaded(nothing, {ec::timeout, "the owner's memories could not be read in time", {}});
+      waits = true;
+      break; // `loaded` erased an element; the others are seen at the next tick
+    }
+  }
+  for (auto& [ticket, x] : pending_) {
+    waits = true;
+    // The write may still succeed, and is taken into the index then.
+    if (x.give_up && now - x.since > options_.write_timeout.count())
+      std::exchange(x.give_up, nullptr)(
+          {ec::timeout, "the store did not answer in time; the outcome is not known", {}});
+  }
+  if (waits)
+    arm();
+}
+
+shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
+                                 store_writer_actor writer, store_reader_actor reader,
+                                 embed_function embed) {
+  auto& state = self->state;
+  state.init(self, options, std::move(writer), std::move(reader), std::move(embed));
+  return {
+      [&state](const context& ctx, atom::recall, memory_query& x) {
+        return state.recall(ctx, std::move(x));
+      },
+      [&state](const context& ctx, atom::remember, memory_write& x) {
+        return state.remember(ctx, std::move(x));
+      },
+      [&state](const context& ctx, atom::list, memory_page_query& x) {
+        return state.list(ctx, std::move(x));
+      },
+      [&state](const context& ctx, atom::remove, owner_key& owner, std::string& id) {
+        return state.remove(ctx, std::move(owner), std::move(id));
+      },
+      [&state](const context& ctx, atom::forget, owner_key& owner) {
+        return state.forget(ctx, std::move(owner));
+      },
+      [&state](const context&, atom::committed, uint64_t ticket, const failure& why) {
+        state.committed(ticket, why);
+      },
+      [&state](const context& ctx, atom::recent, owner_key& owner, std::string& conversation,
+               uint32_t n) {
+        return state.recent(ctx, std::move(owner), std::move(conversation), n);
+      },
+      [&state](const context&, atom::loaded, memory_write& found, const failure& why) {
+        state.loaded(std::move(found), why);
+      },
+      [&state](const context&, atom::tick) { state.tick(); },
+  };
+}
+
+} // namespace sotto

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+
+#include "actors/owner_index.hpp"
+#include "config/shard_options.hpp"
+#include "runtime/base_actor.hpp"
+
+namespace sotto {
+
+/// Embeds a text; an empty function where there are no word vectors.
+using embed_function = std::function<std::vector<float>(std::string_view)>;
+
+/// SHARD's state: the memories of a partition's owners. An owner is loaded when first asked for,
+/// and evicted, least recently used first, when the shard holds more than its share.
+///
+/// A change goes to STORE WRITER first and into the index when it is durable; only then is it
+/// answered. The writer keeps the order in which the shard sends.
+class shard_state {
+public:
+  static inline const char* name = "shard";
+
+  using self_pointer = actor_of<shard_actor, shard_state>*;
+
+  void init(self_pointer self, shard_options options, store_writer_actor writer,
+            store_reader_actor reader, embed_function embed);
+
+  caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
+  caf::result<std::vector<memory>> recent(const context& ctx, owner_key owner,
+                                          std::string conversation, uint32_t n);
+  caf::result<memory_receipt> remember(const context& ctx, memory_write write);
+  caf::result<memory_page> list(const context& ctx, memory_page_query query);
+  caf::result<bool> remove(const context& ctx, owner_key owner, std::string id);
+  caf::result<forget_receipt> forget(const context& ctx, owner_key owner);
+  void committed(uint64_t ticket, const failure& why);
+  void loaded(memory_write found, const failure& why);
+  void tick();
+
+private:
+  struct loaded_owner {
+    owner_index index;
+    /// Ids on their way to the store, with the ticket of their write.
+    std::unordered_map<std::string, uint64_t> pending_ids;
+    uint64_t next_seq = 1;
+    size_t writes_under_way = 0;
+    /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
+    /// that is about to go would pass for one that is there.
+    uint64_t erasing = 0;
+  };
+
+  /// What is done with an owner once it is loaded; gets nothing, and why, where that failed.
+  using visitor = std::function<void(loaded_owner*, const failure&)>;
+
+  struct entry {
+    bool loading = true;
+    loaded_owner owner;
+    std::deque<visitor> waiting;
+    int64_t since = 0;
+    int64_t last_used = 0;
+    size_t bytes = 0;
+  };
+
+  using on_done = std::function<void(loaded_owner&, const failure&)>;
+
+  struct pending_write {
+    owner_key owner;
+    /// Runs when the write is durable or refused; the first is the write's own, the others wait for
+    /// an id that it brings.
+    std::vector<on_done> done;
+    /// Tells the requester after `write_timeout` that the outcome is not known yet.
+    std::function<void(const failure&)> give_up;
+    int64_t since = 0;
+  };
+
+  template <class T, class F>
+  caf::typed_response_promise<T> visit(const context& ctx, const owner_key& owner, F work);
+  void with_owner(const context& ctx, const owner_key& owner, visitor visit);
+  void remember_loaded(const context& ctx, loaded_owner& owner, memory_write write,
+                       caf::typed_response_promise<memory_receipt> promise);
+  uint64_t send(const context& ctx, loaded_owner& owner, store_write write, on_done done,
+                std::function<void(const failure&)> give_up);
+  std::string new_id();
+  void weigh(entry& x);
+  void evict();
+  void arm();
+
+  self_pointer self_ = nullptr;
+  shard_options options_;
+  store_writer_actor writer_;
+  store_reader_actor reader_;
+  embed_function embed_;
+  std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
+  std::unordered_map<uint64_t, pending_write> pending_;
+  uint64_t next_ticket_ = 1;
+  size_t bytes_ = 0;
+  bool armed_ = false;
+};
+
+shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
+                                 store_writer_actor writer, store_reader_actor reader,
+                                 embed_function embed);
+
+} // namespace sotto

@@ -1,0 +1,263 @@
+#include "actors/shard.hpp"
+#include "test/fixture.hpp"
+
+using namespace sotto;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// A store whose commits happen when the test says so.
+struct fake_store {
+  struct waiting {
+    store_client_actor client;
+    uint64_t ticket;
+    store_write write;
+  };
+  std::deque<waiting> writes;
+  std::vector<memory> rows;
+  int loads = 0;
+  bool reader_silent = false, reader_fails = false;
+
+  void commit(failure why = {}) {
+    auto x = std::move(writes.front());
+    writes.pop_front();
+    if (!why && x.write.what == store_write::kind::insert)
+      rows.insert(rows.end(), x.write.memories.begin(), x.write.memories.end());
+    if (!why && x.write.what == store_write::kind::forget)
+      rows.clear();
+    if (!why && x.write.what == store_write::kind::remove)
+      std::erase_if(rows, [&](auto& m) { return m.id == x.write.id; });
+    caf::anon_send<caf::message_priority::high>(x.client, context{}, atom::committed_v, x.ticket,
+                                                why);
+  }
+};
+
+store_writer_actor::behavior_type writer(store_writer_actor::pointer, fake_store* store) {
+  return {[=](const context&, atom::write, store_client_actor& client, uint64_t ticket,
+              store_write& x) {
+            store->writes.push_back({client, ticket, std::move(x)});
+          },
+          [](const context&, atom::drain) { return atom::drained_v; }};
+}
+
+store_reader_actor::behavior_type reader(store_reader_actor::pointer self, fake_store* store) {
+  return {[=](const context&, atom::load, const shard_actor& to, const owner_key& owner) {
+    ++store->loads;
+    memory_write found;
+    found.owner = owner;
+    found.memories = store->rows;
+    failure why;
+    if (store->reader_fails)
+      why = {ec::storage_failed, "broken on purpose", {}};
+    if (!store->reader_silent)
+      self->send<caf::message_priority::high>(to, context{}, atom::loaded_v, std::move(found),
+                                              std::move(why));
+  }};
+}
+
+struct shard_fixture : test::frozen_system {
+  explicit shard_fixture(shard_options options = {}) {
+    home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store),
+                 embed_function{[](std::string_view text) {
+                   return std::vector<float>{static_cast<float>(text.size()), 1};
+                 }});
+  }
+
+  using receipt =
+      caf::response_handle<caf::blocking_actor, caf::detail::type_list<memory_receipt>, true>;
+
+  auto remember(std::string id, std::string text, std::string owner = "ada") {
+    memory_write x;
+    x.owner = {"default", std::move(owner)};
+    x.memories.resize(1);
+    x.memories[0].id = std::move(id);
+    x.memories[0].text = std::move(text);
+    auto pending = (*self)->request(home, caf::infinite, flow(), atom::remember_v, std::move(x));
+    run();
+    return pending;
+  }
+
+  template <class Pending>
+  caf::expected<memory_receipt> result(Pending pending) {
+    run();
+    caf::expected<memory_receipt> out{caf::make_error(caf::sec::request_timeout)};
+    REQUIRE_FALSE((*self)->mailbox().empty());
+    pending.receive([&](memory_receipt& x) { out = x; }, [&](caf::error& e) { out = e; });
+    return out;
+  }
+
+  std::vector<std::string> found(std::string text, std::string owner = "ada") {
+    memory_query q;
+    q.owner = {"default", std::move(owner)};
+    q.text = std::move(text);
+    auto answer = ask<std::vector<recalled>>(home, flow(), atom::recall_v, q);
+    REQUIRE(answer);
+    std::vector<std::string> ids;
+    for (auto& x : *answer)
+      ids.push_back(x.what.id);
+    return ids;
+  }
+
+  fake_store store;
+  shard_actor home;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(shard_fixture,
+                 "a memory is acknowledged when it is durable and found from then on") {
+  auto pending = remember("a", "tea with milk");
+  CHECK((*self)->mailbox().empty());
+  CHECK(found("tea").empty());
+  store.commit();
+  auto receipt = result(pending);
+  REQUIRE(receipt);
+  CHECK(receipt->ids == std::vector<std::string>{"a"});
+  CHECK(receipt->created[0]);
+  CHECK(found("tea") == std::vector<std::string>{"a"});
+  CHECK(store.rows[0].created == wall_micros);
+  CHECK(store.rows[0].seq == 1);
+}
+
+TEST_CASE_METHOD(shard_fixture, "a memory without an id gets one, and they sort by time") {
+  auto first = remember("", "tea");
+  store.commit();
+  auto a = result(first);
+  pass(1s);
+  auto second = remember("", "coffee");
+  store.commit();
+  auto b = result(second);
+  REQUIRE((a && b));
+  CHECK(a->ids[0] < b->ids[0]);
+}
+
+TEST_CASE_METHOD(shard_fixture,
+                 "the same id again changes nothing, also while the first is on its way") {
+  auto first = remember("a", "tea");
+  auto again = remember("a", "something else");
+  CHECK(store.writes.size() == 1);
+  store.commit();
+  run();
+  auto one = result(first), two = result(again);
+  REQUIRE((one && two));
+  CHECK(one->created[0]);
+  CHECK_FALSE(two->created[0]);
+  auto third = result(remember("a", "tea"));
+  REQUIRE(third);
+  CHECK_FALSE(third->created[0]);
+  CHECK(store.rows.size() == 1);
+}
+
+TEST_CASE_METHOD(shard_fixture,
+                 "what could not be stored is refused, and so is what relied on it") {
+  auto first = remember("a", "tea");
+  auto again = remember("a", "tea");
+  store.commit({ec::storage_failed, "disk full", {}});
+  run();
+  CHECK_FALSE(result(first));
+  CHECK_FALSE(result(again));
+  CHECK(found("tea").empty());
+  auto retry = remember("a", "tea");
+  store.commit();
+  CHECK(result(retry));
+}
+
+TEST_CASE_METHOD(shard_fixture, "forget removes what is there, and keeps what comes after it") {
+  auto first = remember("a", "tea");
+  store.commit();
+  result(first);
+  auto pending =
+      (*self)->request(home, caf::infinite, flow(), atom::forget_v, owner_key{"default", "ada"});
+  run();
+  auto again = remember("a", "tea again");
+  CHECK(store.writes.size() == 1);
+  store.commit();
+  run();
+  REQUIRE(store.writes.size() == 1);
+  store.commit();
+  run();
+  pending.receive([](forget_receipt& x) { CHECK(x.memories == 1); },
+                  [](caf::error&) { FAIL("forget was refused"); });
+  auto receipt = result(again);
+  REQUIRE(receipt);
+  CHECK(receipt->created[0]);
+  CHECK(found("again") == std::vector<std::string>{"a"});
+}
+
+TEST_CASE_METHOD(shard_fixture, "a removed memory is gone, and only then") {
+  auto first = remember("a", "tea");
+  store.commit();
+  result(first);
+  auto nothing =
+      ask<bool>(home, flow(), atom::remove_v, owner_key{"default", "ada"}, std::string{"b"});
+  REQUIRE(nothing);
+  CHECK_FALSE(*nothing);
+  auto pending = (*self)->request(home, caf::infinite, flow(), atom::remove_v,
+                                  owner_key{"default", "ada"}, std::string{"a"});
+  run();
+  CHECK(found("tea").size() == 1);
+  store.commit();
+  run();
+  pending.receive([](bool done) { CHECK(done); }, [](caf::error&) { FAIL("remove was refused"); });
+  CHECK(found("tea").empty());
+}
+
+TEST_CASE_METHOD(shard_fixture, "an owner is loaded once, with what the store has") {
+  memory x;
+  x.id = "old";
+  x.text = "tea";
+  x.seq = 7;
+  store.rows = {x};
+  CHECK(found("tea") == std::vector<std::string>{"old"});
+  CHECK(found("tea") == std::vector<std::string>{"old"});
+  CHECK(store.loads == 1);
+  auto next = remember("new", "coffee");
+  CHECK(store.writes.front().write.memories[0].seq == 8);
+  store.commit();
+  CHECK(result(next));
+}
+
+TEST_CASE_METHOD(shard_fixture, "an owner that cannot be read is refused and tried again") {
+  store.reader_fails = true;
+  memory_query q;
+  q.owner = {"default", "ada"};
+  auto refused = ask<std::vector<recalled>>(home, flow(), atom::recall_v, q);
+  REQUIRE_FALSE(refused);
+  CHECK(to_failure(refused.error()).code == ec::storage_failed);
+  store.reader_fails = false;
+  CHECK(found("tea").empty());
+  CHECK(store.loads == 2);
+}
+
+TEST_CASE_METHOD(shard_fixture, "a reader that is silent fails the request at its time-out") {
+  store.reader_silent = true;
+  memory_query q;
+  q.owner = {"default", "ada"};
+  auto pending = (*self)->request(home, caf::infinite, flow(), atom::recall_v, q);
+  pass(5s);
+  CHECK((*self)->mailbox().empty());
+  for (int i = 0; i < 8; ++i)
+    pass(1s);
+  failure why;
+  pending.receive([](std::vector<recalled>&) {}, [&](caf::error& e) { why = to_failure(e); });
+  CHECK(why.code == ec::timeout);
+}
+
+TEST_CASE("cold owners are evicted and loaded again") {
+  shard_options options;
+  options.max_bytes = 20'000;
+  shard_fixture x{options};
+  for (int i = 0; i < 40; ++i) {
+    auto pending = x.remember("a", std::string(500, 'x'), "user" + std::to_string(i));
+    x.store.commit();
+    x.run();
+    REQUIRE(x.result(pending));
+    x.store.rows.clear();
+    x.scheduler().advance_time(1ms);
+  }
+  auto loads = x.store.loads;
+  x.found("x", "user39");
+  CHECK(x.store.loads == loads);
+  x.found("x", "user0");
+  CHECK(x.store.loads == loads + 1);
+}
