@@ -30,7 +30,13 @@ setting<T> key(std::string name, Rule rule, std::string help, Path... path) {
     return x.has_value();
   };
   auto show = [path...](const T& from) { return Rule::show(field(from, path...)); };
-  return {std::move(name), rule.form(), std::move(help), std::move(assign), std::move(show)};
+  return {std::move(name), rule.form(), std::move(help), std::move(assign), std::move(show), false};
+}
+
+template <class T>
+setting<T> required(setting<T> x) {
+  x.required = true;
+  return x;
 }
 
 constexpr rule::duration up_to(caf::timespan most) {
@@ -57,6 +63,7 @@ bool is_label(std::string_view x) {
   return x.size() <= 256 && rule::is_text(x);
 }
 
+constexpr rule::text name{rule::is_name, "a name without slash, at most 100 bytes"};
 constexpr rule::text path{is_path, "a path, or \"\" for none"};
 
 using o = options;
@@ -243,9 +250,8 @@ const std::vector<setting<llm_deployment>>& deployment_settings() {
                            "an http:// or https:// URL without user, password or query, such as "
                            "\"http://127.0.0.1:11434/v1\""};
   static const std::vector<setting<d>> table{
-      key<d>("name", rule::text{rule::is_name, "a name without slash, at most 100 bytes"},
-             "Unique name", &d::name),
-      key<d>("base_url", url, "The provider's address, with the version", &d::base_url),
+      required(key<d>("name", name, "Unique name", &d::name)),
+      required(key<d>("base_url", url, "The provider's address, with the version", &d::base_url)),
       key<d>("model", rule::text{is_label, "text"}, "The provider's name of the model", &d::model),
       key<d>("api_key_env", rule::text{rule::is_variable, "the name of an environment variable"},
              "Environment variable that holds the key", &d::api_key_env),
@@ -266,8 +272,7 @@ const std::vector<setting<llm_deployment>>& deployment_settings() {
 const std::vector<setting<persona_options>>& persona_settings() {
   using p = persona_options;
   static const std::vector<setting<p>> table{
-      key<p>("name", rule::text{rule::is_name, "a name without slash, at most 100 bytes"},
-             "Unique name; a client's model", &p::name),
+      required(key<p>("name", name, "Unique name; a client's model", &p::name)),
       key<p>("system_prompt", rule::text{rule::is_text, "text"}, "Who the persona is",
              &p::system_prompt),
       key<p>("model", rule::text{is_label, "text"},

@@ -21,6 +21,8 @@ struct setting {
   std::function<bool(T& to, const setting_value& value, bool plain)> assign;
   /// The field's value as TOML text; without passwords.
   std::function<std::string(const T& from)> show;
+  /// Every element of the array must have it.
+  bool required = false;
 };
 
 /// All keys outside arrays of tables, in the order in which they are shown.

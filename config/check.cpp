@@ -1,0 +1,83 @@
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "config/apply.hpp"
+#include "config/setting_value.hpp"
+
+namespace sotto {
+
+template <class T>
+void option_assembler::check_names(std::string_view array, const std::vector<T>& items) {
+  auto& places = places_[std::string{array}];
+  std::set<std::string> seen;
+  for (size_t i = 0; i < items.size(); ++i) {
+    auto& name = items[i].name;
+    if (!name.empty() && !seen.insert(name).second)
+      problem(fmt::format("{}: the name {} is taken; names must be unique", places[i],
+                          toml_string(name)));
+  }
+}
+
+void option_assembler::check_deployments() {
+  auto& deployments = value.llm.deployments;
+  check_names("llm.deployments", deployments);
+  auto& places = places_["llm.deployments"];
+  for (size_t i = 0; i < deployments.size(); ++i) {
+    auto& x = deployments[i];
+    if (!x.api_key_env.empty() && !x.api_key_file.empty())
+      problem(fmt::format("{}: \"api_key_env\" and \"api_key_file\" are both given; keep one",
+                          places[i]));
+    if (x.name == "builtin")
+      problem(fmt::format("{}: the name \"builtin\" is the builtin responder's; choose another",
+                          places[i]));
+    while (x.base_url.ends_with('/'))
+      x.base_url.pop_back();
+  }
+}
+
+void option_assembler::check_personas() {
+  check_names("personas", value.personas);
+  auto& places = places_["personas"];
+  std::vector<std::string> names;
+  for (auto& x : value.llm.deployments)
+    names.push_back(x.name);
+  for (size_t i = 0; i < value.personas.size(); ++i)
+    for (auto& name : value.personas[i].llm) {
+      if (std::find(names.begin(), names.end(), name) != names.end())
+        continue;
+      auto near = nearest(name, names);
+      problem(fmt::format("{}.llm: there is no deployment {}{}", places[i], toml_string(name),
+                          near.empty() ? "; add it under [[llm.deployments]]"
+                                       : fmt::format("; did you mean {}?", toml_string(near))));
+    }
+}
+
+void option_assembler::check_limits() {
+  auto& x = value;
+  if (x.llm.breaker_longest_pause < x.llm.breaker_pause)
+    problem("llm.breaker_longest_pause: must not be shorter than llm.breaker_pause");
+  if (x.store.restart_bytes < x.store.checkpoint_bytes)
+    problem("store.restart_bytes: must not be smaller than store.checkpoint_bytes");
+  if (x.gateway.max_text > x.gateway.max_body)
+    problem("gateway.max_text: must not be larger than gateway.max_body");
+}
+
+void option_assembler::finish() {
+  check_deployments();
+  check_personas();
+  check_limits();
+  if (value.personas.empty()) {
+    auto& companion = value.personas.emplace_back();
+    for (auto& x : value.llm.deployments)
+      companion.llm.push_back(x.name);
+  }
+  constexpr std::string_view scheme = "sqlite:";
+  auto folder = value.storage.url.size() > scheme.size() ? value.storage.url.substr(scheme.size())
+                                                         : value.node.data;
+  value.store.folder = folder;
+  value.store.partitions = value.node.partitions;
+}
+
+} // namespace sotto

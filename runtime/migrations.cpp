@@ -1,0 +1,88 @@
+#include "runtime/migrations.hpp"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace sotto {
+
+namespace {
+
+// Marks the file as ours: 'Soto'.
+constexpr int64_t application_id = 0x536f746f;
+
+// Step n leads to schema n + 1. A released step is never changed: a new one is added.
+constexpr std::array<const char*, 1> steps{R"(
+  CREATE TABLE schema_version(version INTEGER NOT NULL);
+  INSERT INTO schema_version VALUES(0);
+  CREATE TABLE owners(
+    number INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    partition INTEGER NOT NULL,
+    UNIQUE(tenant, owner));
+  CREATE TABLE memories(
+    owner INTEGER NOT NULL,
+    seq INTEGER NOT NULL CHECK(seq > 0),
+    id TEXT NOT NULL,
+    text TEXT NOT NULL,
+    speaker TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    own INTEGER NOT NULL,
+    vector BLOB,
+    PRIMARY KEY(owner, seq)) WITHOUT ROWID;
+  CREATE UNIQUE INDEX memories_by_id ON memories(owner, id);
+  PRAGMA application_id = 0x536f746f;
+)"};
+
+failure foreign(std::string_view path, int64_t found) {
+  return {ec::storage_failed,
+          fmt::format("{}: is a database of another program (application id {}); choose another "
+                      "folder with --data",
+                      path, found),
+          {}};
+}
+
+failure newer(std::string_view path, int64_t found) {
+  return {ec::storage_failed,
+          fmt::format("{}: was written by a newer release (schema {}, this release knows up to "
+                      "{}); start that release, or choose another folder with --data",
+                      path, found, newest_schema()),
+          {}};
+}
+
+} // namespace
+
+int64_t newest_schema() {
+  return static_cast<int64_t>(steps.size());
+}
+
+failure migrate(sqlite::connection& db) {
+  auto path = sqlite3_db_filename(db.handle(), "main");
+  // The first read of the file: tells a database from anything else.
+  if (auto code = db.exec("SELECT count(*) FROM sqlite_schema"); code != SQLITE_OK)
+    return db.explain(code);
+  auto mark = db.number("PRAGMA application_id", 0);
+  auto tables = db.number("SELECT count(*) FROM sqlite_schema", 0);
+  if (mark != application_id && (mark != 0 || tables != 0))
+    return foreign(path, mark);
+  auto version = tables == 0 ? 0 : db.number("SELECT version FROM schema_version", -1);
+  if (version < 0)
+    return db.explain(SQLITE_CORRUPT);
+  if (version > newest_schema())
+    return newer(path, version);
+  for (; version < newest_schema(); ++version) {
+    auto sql = fmt::format("BEGIN IMMEDIATE; {}; UPDATE schema_version SET version = {}; COMMIT;",
+                           steps[static_cast<size_t>(version)], version + 1);
+    if (auto code = db.exec(sql.c_str()); code != SQLITE_OK) {
+      auto why = db.explain(code);
+      db.exec("ROLLBACK");
+      return why;
+    }
+  }
+  return {};
+}
+
+} // namespace sotto

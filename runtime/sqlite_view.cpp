@@ -1,0 +1,120 @@
+#include "runtime/sqlite_view.hpp"
+
+#include <cstring>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+namespace sotto {
+
+namespace {
+
+constexpr auto find_owner = "SELECT number FROM owners WHERE tenant = ? AND owner = ?";
+constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, metadata, created, "
+                               "own, vector FROM memories WHERE owner = ? ORDER BY seq";
+
+/// Ends a statement's reading transaction when it goes out of scope.
+struct reset_later {
+  sqlite::statement& what;
+  ~reset_later() { what.reset(); }
+};
+
+memory to_memory(sqlite::statement& row) {
+  memory x;
+  x.seq = static_cast<uint64_t>(row.number(0));
+  x.id = row.text(1);
+  x.text = row.text(2);
+  x.speaker = row.text(3);
+  x.conversation = row.text(4);
+  x.metadata = row.text(5);
+  x.created = row.number(6);
+  x.own = row.number(7) != 0;
+  return x;
+}
+
+} // namespace
+
+int configure(sqlite::connection& db, const store_options& options) {
+  using std::chrono::duration_cast;
+  sqlite3_busy_timeout(
+      db.handle(),
+      static_cast<int>(duration_cast<std::chrono::milliseconds>(options.busy_timeout).count()));
+  auto sql = fmt::format("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; "
+                         "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON; "
+                         "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; "
+                         "PRAGMA cache_size = -{};",
+                         options.cache_kib);
+  return db.exec(sql.c_str());
+}
+
+int truncate_log(sqlite::connection& db) {
+  return sqlite3_wal_checkpoint_v2(db.handle(), nullptr, SQLITE_CHECKPOINT_TRUNCATE, nullptr,
+                                   nullptr);
+}
+
+failure sqlite_view::open() {
+  auto code = db_.open(shared_->path);
+  if (code == SQLITE_OK)
+    code = configure(db_, shared_->options);
+  if (code == SQLITE_OK)
+    code = owner_.prepare(db_, find_owner);
+  if (code == SQLITE_OK)
+    code = memories_.prepare(db_, find_memories);
+  return code == SQLITE_OK ? failure{} : db_.explain(code);
+}
+
+caf::expected<memory_write> sqlite_view::load(const owner_key& owner) {
+  memory_write result;
+  result.owner = owner;
+  // One transaction over both statements: the owner cannot be forgotten and its number given to
+  // another in between.
+  if (auto code = db_.exec("BEGIN"); code != SQLITE_OK)
+    return to_error(db_.explain(code));
+  auto why = read(result);
+  db_.exec("ROLLBACK");
+  if (why)
+    return to_error(why);
+  return result;
+}
+
+failure sqlite_view::read(memory_write& result) {
+  reset_later owner_guard{owner_}, memories_guard{memories_};
+  owner_.bind(1, result.owner.tenant);
+  owner_.bind(2, result.owner.owner);
+  auto code = owner_.step();
+  if (code == SQLITE_DONE)
+    return {};
+  if (code != SQLITE_ROW)
+    return db_.explain(code);
+  memories_.bind(1, owner_.number(0));
+  while ((code = memories_.step()) == SQLITE_ROW) {
+    auto blob = memories_.blob(8);
+    if (blob.size() % sizeof(float) != 0)
+      return db_.explain(SQLITE_CORRUPT);
+    auto& vector = result.vectors.emplace_back(blob.size() / sizeof(float));
+    if (!blob.empty())
+      std::memcpy(vector.data(), blob.data(), blob.size());
+    result.memories.push_back(to_memory(memories_));
+  }
+  return code == SQLITE_DONE ? failure{} : db_.explain(code);
+}
+
+failure sqlite_view::maintain() {
+  std::error_code none;
+  auto bytes = std::filesystem::file_size(shared_->path + "-wal", none);
+  auto& options = shared_->options;
+  auto erased = shared_->erased.exchange(false);
+  if (none || (bytes < options.checkpoint_bytes && !erased))
+    return {};
+  // The bulk is moved beside running commits; only what came meanwhile is moved with commits shut
+  // out, and that only where the log must become empty.
+  auto code =
+      sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  if (code == SQLITE_OK && (erased || bytes >= options.restart_bytes))
+    code = truncate_log(db_);
+  if (erased && code != SQLITE_OK)
+    shared_->erased = true;
+  return code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY ? failure{} : db_.explain(code);
+}
+
+} // namespace sotto

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <atomic>
+
+#include "config/store_options.hpp"
+#include "runtime/sqlite.hpp"
+#include "runtime/store.hpp"
+
+namespace sotto {
+
+/// What the committing connection and the views of a SQLite store share.
+struct sqlite_shared {
+  store_options options;
+  std::string path;
+  /// Something was removed and may still be in the log.
+  std::atomic<bool> erased{false};
+};
+
+/// Settings of every connection to the store.
+int configure(sqlite::connection& db, const store_options& options);
+
+/// Moves the whole log into the database and empties it. SQLITE_BUSY where a reader is in the way.
+int truncate_log(sqlite::connection& db);
+
+/// A reading connection to a SQLite store.
+class sqlite_view : public store_view {
+public:
+  explicit sqlite_view(std::shared_ptr<sqlite_shared> shared) : shared_(std::move(shared)) {}
+
+  failure open();
+  caf::expected<memory_write> load(const owner_key& owner) override;
+  failure maintain() override;
+
+private:
+  failure read(memory_write& result);
+
+  std::shared_ptr<sqlite_shared> shared_;
+  // The connection goes last: statements must be gone before it.
+  sqlite::connection db_;
+  sqlite::statement owner_;
+  sqlite::statement memories_;
+};
+
+} // namespace sotto

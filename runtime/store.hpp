@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <caf/expected.hpp>
+
+#include "messages/error.hpp"
+#include "messages/store.hpp"
+
+namespace sotto {
+
+/// A reading connection to a store. Used by one thread at a time.
+class store_view {
+public:
+  virtual ~store_view() = default;
+
+  /// Everything of an owner in order of `seq`, as of the last commit; nothing for an unknown
+  /// owner. `vectors` is as long as `memories`, an element is empty where none is stored. Fails
+  /// with `ec::storage_failed`.
+  virtual caf::expected<memory_write> load(const owner_key& owner) = 0;
+
+  /// Work that is better done between loads than in a commit, such as checkpoints. Takes up to
+  /// the time of writing the whole log; does nothing when there is nothing to do.
+  virtual failure maintain() = 0;
+};
+
+/// Where memories are durable. Used by one thread at a time; views may be used by others meanwhile.
+class store {
+public:
+  virtual ~store() = default;
+
+  /// Applies the writes in their order, in one transaction. Returns one result a write: a failed
+  /// write (`ec::invalid`, `ec::too_large`) changed nothing and takes no other with it; the others
+  /// are durable when this returns. If the transaction itself fails, all fail with
+  /// `ec::storage_failed`.
+  virtual std::vector<failure> apply(std::span<const store_write> writes) = 0;
+
+  /// A new reading connection. Must not outlive the store.
+  virtual caf::expected<std::unique_ptr<store_view>> view() = 0;
+
+  /// Flushes and releases the store; later calls of `apply` fail. Views must be gone.
+  virtual void close() = 0;
+};
+
+} // namespace sotto

@@ -1,0 +1,342 @@
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "config/apply.hpp"
+#include "config/bind.hpp"
+#include "config/load.hpp"
+#include "config/toml_reader.hpp"
+#include "runtime/random.hpp"
+
+using namespace sotto;
+using namespace std::chrono_literals;
+using Catch::Contains;
+using Catch::Equals;
+
+namespace {
+
+/// A file that is removed with the test.
+class written_file {
+public:
+  explicit written_file(const std::string& text)
+      : path(std::filesystem::temp_directory_path()
+             / ("sotto_load_test_" + std::to_string(::getpid()) + ".toml")) {
+    std::ofstream{path, std::ios::binary} << text;
+  }
+  ~written_file() { std::filesystem::remove(path); }
+
+  std::filesystem::path path;
+};
+
+loaded_options load_file(const std::string& text) {
+  written_file file{text};
+  option_sources from;
+  from.file = file.path.string();
+  auto out = load_options(from);
+  // Messages with a name that does not change.
+  for (auto& x : out.problems)
+    if (x.starts_with(from.file))
+      x = "f" + x.substr(from.file.size());
+  return out;
+}
+
+loaded_options load_with(std::vector<std::string> assignments,
+                         std::map<std::string, std::string> environment = {}) {
+  option_sources from;
+  from.assignments = std::move(assignments);
+  from.environment = std::move(environment);
+  return load_options(from);
+}
+
+} // namespace
+
+TEST_CASE("without any source the defaults hold and a companion answers") {
+  auto x = load_options({});
+  CHECK(x.problems.empty());
+  CHECK(x.value.profile == "standard");
+  CHECK(x.value.gateway.listen == "127.0.0.1:7700");
+  CHECK(x.value.store.folder == "data");
+  REQUIRE(x.value.personas.size() == 1);
+  CHECK(x.value.personas[0].name == "companion");
+  CHECK(x.value.personas[0].llm.empty());
+}
+
+TEST_CASE("a file sets options, deployments and personas") {
+  auto x = load_file(R"(
+[gateway]
+listen = "0.0.0.0:8080"
+max_body = "2MiB"
+[session]
+turn_timeout = "5s"
+recalled = 3
+[[llm.deployments]]
+name = "local"
+base_url = "http://127.0.0.1:11434/v1/"
+model = "llama3.1"
+api_key_env = "LOCAL_KEY"
+[[personas]]
+name = "ada"
+system_prompt = """
+You are Ada."""
+temperature = 1
+llm = ["local"]
+)");
+  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
+  CHECK(x.value.gateway.listen == "0.0.0.0:8080");
+  CHECK(x.value.gateway.max_body == 2 << 20);
+  CHECK(x.value.session.turn_timeout == 5s);
+  CHECK(x.value.session.recalled == 3);
+  REQUIRE(x.value.llm.deployments.size() == 1);
+  CHECK(x.value.llm.deployments[0].base_url == "http://127.0.0.1:11434/v1");
+  REQUIRE(x.value.personas.size() == 1);
+  CHECK(x.value.personas[0].system_prompt == "You are Ada.");
+  CHECK(x.value.personas[0].temperature == 1.0);
+}
+
+TEST_CASE("deployments without personas are the companion's") {
+  auto x = load_file("[[llm.deployments]]\nname='a'\nbase_url='http://h/v1'\n");
+  REQUIRE(x.problems.empty());
+  CHECK(x.value.personas[0].llm == std::vector<std::string>{"a"});
+}
+
+TEST_CASE("later sources go before earlier ones") {
+  written_file file{
+      "profile = 'desktop'\n[node]\nworkers = 3\nseed = 5\n[session]\nrecalled = 6\n"};
+  option_sources from;
+  from.file = file.path.string();
+  CHECK(load_options(from).value.gateway.max_connections == 64);
+  from.environment = {{"SOTTO_NODE_SEED", "8"}, {"SOTTO_SESSION_RECALLED", "7"}};
+  from.assignments = {"session.recalled=9", "session.recalled=10"};
+  auto x = load_options(from);
+  REQUIRE(x.problems.empty());
+  CHECK(x.value.node.workers == 3);
+  CHECK(x.value.node.seed == 8);
+  CHECK(x.value.session.recalled == 10);
+}
+
+TEST_CASE("a profile is chosen by flag, variable, file and the original's switch, in this order") {
+  written_file file{"profile = 'hybrid'\n"};
+  option_sources from;
+  from.environment["ENABLE_PRODUCTION_OPTIMIZATION"] = "True";
+  CHECK(load_options(from).value.profile == "production");
+  from.file = file.path.string();
+  CHECK(load_options(from).value.profile == "hybrid");
+  from.environment["SOTTO_PROFILE"] = "desktop";
+  CHECK(load_options(from).value.profile == "desktop");
+  from.profile = "standard";
+  CHECK(load_options(from).value.profile == "standard");
+  CHECK(load_with({}, {{"ENABLE_PRODUCTION_OPTIMIZATION", "false"}}).value.profile == "standard");
+  CHECK_THAT(load_with({}, {{"ENABLE_PRODUCTION_OPTIMIZATION", "maybe"}}).problems.at(0),
+             Contains("must be true or false"));
+  from.profile = "desktpo";
+  CHECK_THAT(load_options(from).problems.at(0), Contains("did you mean \"desktop\"?"));
+}
+
+TEST_CASE("every profile loads without problems") {
+  for (auto& name : profile_names()) {
+    option_sources from;
+    from.profile = name;
+    CHECK_THAT(load_options(from).problems, Equals(std::vector<std::string>{}));
+  }
+}
+
+TEST_CASE("all problems of a file are reported with line, column, key, value and what is right") {
+  auto x = load_file("[gateway]\n"
+                     "listn = 'x'\n"
+                     "max_body = '5 apples'\n"
+                     "  idle_timeout = 10\n"
+                     "[log]\n"
+                     "level = 'loud'\n"
+                     "[colour]\n"
+                     "red = 1\n");
+  CHECK_THAT(
+      x.problems,
+      Equals(std::vector<std::string>{
+          "f:2:1: gateway.listn: unknown key; did you mean \"gateway.listen\"?",
+          "f:3:1: gateway.max_body: \"5 apples\" is wrong; it must be a size such as \"64MiB\" or "
+          "a "
+          "number of bytes, from 1KiB to 1GiB",
+          "f:4:3: gateway.idle_timeout: 10 is wrong; it must be a duration such as \"250ms\", "
+          "\"10s\" or \"5m\", from 1ms to 1d",
+          "f:6:1: log.level: \"loud\" is wrong; it must be one of \"trace\", \"debug\", \"info\", "
+          "\"warn\", \"error\", \"off\"",
+          "f:8:1: colour.red: unknown key; \"sotto config show\" lists all keys"}));
+}
+
+TEST_CASE("a syntax error is reported with its place") {
+  auto x = load_file("[gateway]\nlisten = \n");
+  REQUIRE(x.problems.size() == 1);
+  CHECK_THAT(x.problems[0], Catch::StartsWith("f:2:") && Contains("expected value"));
+}
+
+TEST_CASE("a value in the place of a table is explained") {
+  CHECK_THAT(load_file("gateway = 5\n").problems.at(0), Contains("write [gateway]"));
+  CHECK_THAT(load_file("personas = 'x'\n").problems.at(0), Contains("[[personas]]"));
+  CHECK_THAT(load_file("[[gateway]]\nlisten='x'\n").problems.at(0), Contains("write [gateway]"));
+}
+
+TEST_CASE("deployments and personas are checked together") {
+  auto x = load_file(R"([[llm.deployments]]
+name = "a"
+base_url = "ftp://h"
+[[llm.deployments]]
+name = "a"
+base_url = "http://h/v1"
+api_key_env = "K"
+api_key_file = "k"
+[[llm.deployments]]
+base_ur = "http://h/v1"
+[[personas]]
+name = "p/q"
+llm = ["b"]
+[[personas]]
+name = "p"
+llm = ["apple"]
+[[personas]]
+name = "p"
+)");
+  std::string all;
+  for (auto& p : x.problems)
+    all += p + "\n";
+  CHECK_THAT(all, Contains("f:3:1: llm.deployments[0].base_url: \"ftp://h\" is wrong"));
+  CHECK_THAT(all, Contains("f:4:1: llm.deployments[1]: the name \"a\" is taken"));
+  CHECK_THAT(all, Contains("\"api_key_env\" and \"api_key_file\" are both given"));
+  CHECK_THAT(all, Contains("f:10:1: llm.deployments[2].base_ur: unknown key; did you mean "
+                           "\"base_url\"?"));
+  CHECK_THAT(all, Contains("f:9:1: llm.deployments[2]: \"name\" is missing"));
+  CHECK_THAT(all, Contains("personas[0].name: \"p/q\" is wrong"));
+  CHECK_THAT(all, Contains("personas[0].llm: there is no deployment \"b\"; did you mean \"a\"?"));
+  CHECK_THAT(all, Contains("personas[1].llm: there is no deployment \"apple\"; add it"));
+  CHECK_THAT(all, Contains("personas[2]: the name \"p\" is taken"));
+  CHECK(x.problems.size() == 10);
+}
+
+TEST_CASE("secrets are neither shown nor repeated in messages") {
+  auto x = load_file("[[llm.deployments]]\nname = 'a'\nbase_url = 'https://u:hunter2@h/v1'\n"
+                     "api_key = 'sk-hunter2'\napi_key_env = 'sk-hunter2'\n");
+  std::string all;
+  for (auto& p : x.problems)
+    all += p + "\n";
+  CHECK(x.problems.size() == 3);
+  CHECK_THAT(all, !Contains("hunter2"));
+  CHECK_THAT(all, Contains("api_key_env"));
+  CHECK_THAT(to_toml(x.value, true), !Contains("hunter2"));
+  CHECK_THAT(to_json(x.value), !Contains("hunter2"));
+}
+
+TEST_CASE("variables of the environment are checked like keys") {
+  auto x = load_with({}, {{"SOTTO_GATEWAY_LISTEN", "127.0.0.1:1"},
+                          {"SOTTO_METRICS_ENABLED", "false"},
+                          {"SOTTO_SENSES_EMBEDDING_ALIASES", "a,b"},
+                          {"SOTTO_DATA_FILES", "/f"},
+                          {"SOTTO_PORT_7700_TCP", "kubernetes makes such"}});
+  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
+  CHECK(x.value.gateway.listen == "127.0.0.1:1");
+  CHECK_FALSE(x.value.metrics.enabled);
+  CHECK(x.value.senses.embedding_aliases.size() == 2);
+  CHECK(find_data_files(x.value) == "/f");
+  CHECK_THAT(load_with({}, {{"SOTTO_GATEWAY_LISTN", "x"}}).problems.at(0),
+             Equals("environment SOTTO_GATEWAY_LISTN: unknown variable; did you mean "
+                    "SOTTO_GATEWAY_LISTEN?"));
+  CHECK_THAT(load_with({}, {{"SOTTO_NODE_WORKERS", "many"}}).problems.at(0),
+             Equals("environment SOTTO_NODE_WORKERS: node.workers: \"many\" is wrong; it must be a "
+                    "whole number from 0 to 1024"));
+}
+
+TEST_CASE("no two keys share a variable, and no variable has another use") {
+  std::set<std::string> seen{"SOTTO_PROFILE", "SOTTO_CONFIG", "SOTTO_URL", "SOTTO_DATA_FILES"};
+  for (auto& s : settings())
+    CHECK(seen.insert(variable_of(s.key)).second);
+}
+
+TEST_CASE("assignments take plain text, quoted text and arrays of tables") {
+  auto x = load_with({"log.level=debug", "gateway.listen=\"[::1]:80\"", "trace.sample=0.5",
+                      "llm.deployments=[{name='a', base_url='http://h/v1'}]",
+                      "senses.embedding_aliases=[\"x\"]"});
+  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
+  CHECK(x.value.log.level == "debug");
+  CHECK(x.value.gateway.listen == "[::1]:80");
+  CHECK(x.value.llm.deployments.at(0).name == "a");
+  CHECK(x.value.senses.embedding_aliases == std::vector<std::string>{"x"});
+  CHECK(load_with({"gateway.listen=[::1]:80"}).value.gateway.listen == "[::1]:80");
+}
+
+TEST_CASE("wrong assignments say what would be right") {
+  CHECK_THAT(load_with({"nonsense"}).problems.at(0), Contains("must be key=value"));
+  CHECK_THAT(load_with({"=x"}).problems.at(0), Contains("must be key=value"));
+  CHECK_THAT(load_with({"log.levle=info"}).problems.at(0),
+             Equals("--set: log.levle: unknown key; did you mean \"log.level\"?"));
+  CHECK_THAT(load_with({"log.level="}).problems.at(0), Contains("must be one of"));
+  CHECK_THAT(load_with({"profile=desktop"}).problems.at(0), Contains("--profile"));
+  CHECK_THAT(load_with({"llm.deployments=5"}).problems.at(0), Contains("[[llm.deployments]]"));
+}
+
+TEST_CASE("what is shown loads to the same") {
+  auto x = load_with({"session.turn_timeout=1500ms", "gateway.max_body=3000000", "node.seed=77",
+                      "llm.deployments=[{name='a', base_url='http://h/v1'}]",
+                      "personas=[{name='q', system_prompt=\"say \\\"hi\\\"\\nor \\u00e9\"}]"});
+  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
+  for (bool explain : {false, true}) {
+    auto shown = to_toml(x.value, explain);
+    auto again = load_file(shown);
+    REQUIRE_THAT(again.problems, Equals(std::vector<std::string>{}));
+    CHECK(to_toml(again.value, explain) == shown);
+    CHECK(again.value.session.turn_timeout == 1500ms);
+    CHECK(again.value.gateway.max_body == 3'000'000);
+    CHECK(again.value.personas.at(0).system_prompt == x.value.personas.at(0).system_prompt);
+  }
+  auto json = nlohmann::json::parse(to_json(x.value));
+  CHECK(json["session"]["turn_timeout"] == "1500ms");
+  CHECK(json["personas"][0]["name"] == "q");
+}
+
+TEST_CASE("a file that cannot be read is named") {
+  option_sources from;
+  from.file = "/nonexistent/sotto.toml";
+  CHECK_THAT(load_options(from).problems.at(0),
+             Equals("/nonexistent/sotto.toml: cannot be read: No such file or directory"));
+  from.file = "/";
+  CHECK_THAT(load_options(from).problems.at(0), Contains("is a folder"));
+}
+
+TEST_CASE("texts that are too long or too deep are refused") {
+  CHECK_THAT(load_file(std::string(2 << 20, '\n')).problems.at(0), Contains("1 MiB"));
+  CHECK_THAT(load_file("a = '" + std::string(20'000, 'x') + "'").problems.at(0),
+             Contains("16 KiB"));
+  std::string deep = "a";
+  for (int i = 0; i < 8000; ++i)
+    deep += ".a";
+  CHECK_THAT(load_file(deep + " = 1").problems.at(0), Contains("unknown key"));
+  CHECK_THAT(load_file("a = " + std::string(8000, '[')).problems.at(0), Contains("depth"));
+}
+
+TEST_CASE("random bytes as a file or an assignment never crash and never pass unseen") {
+  splitmix random{11};
+  constexpr std::string_view pieces[] = {
+      "[",  "]", "=",   "\"", "'",          "\n",      "a",      "gateway",
+      ".",  "{", "}",   ",",  "1",          "1e9",     "true",   "listen",
+      "\\", "#", "[[",  "]]", "names",      "llm.",    "\"\"\"", "\xff",
+      "\0", "é", "nan", "-",  "2020-01-01", "personas"};
+  for (int i = 0; i < 3000; ++i) {
+    std::string text;
+    for (auto n = random() % 60; n > 0; --n)
+      text += random() % 4 == 0 ? std::string(1, static_cast<char>(random()))
+                                : std::string{pieces[random() % std::size(pieces)]};
+    option_assembler out;
+    out.apply_text("f", text);
+    out.apply_plain("--set", "gateway.listen", text);
+    out.apply_plain("--set", "llm.deployments", text);
+    out.apply_plain("--set", text, text);
+    // A random key is never one of ours.
+    REQUIRE_FALSE(out.problems.empty());
+    out.finish();
+    for (auto& s : settings())
+      REQUIRE_FALSE(s.show(out.value).empty());
+    load_with({text});
+  }
+}
