@@ -1,0 +1,289 @@
+#include "actors/llm_scheduler.hpp"
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+namespace sotto {
+
+namespace {
+
+constexpr int64_t nanos_per_second = 1'000'000'000;
+
+int64_t asked_pause(const failure& why) {
+  uint32_t seconds = 0;
+  if (why.code == ec::overloaded)
+    std::from_chars(why.param.data(), why.param.data() + why.param.size(), seconds);
+  return seconds * nanos_per_second;
+}
+
+} // namespace
+
+void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor builtin,
+                               connect_function connect) {
+  self_ = self;
+  options_ = std::move(options);
+  builtin_ = std::move(builtin);
+  connect_ = std::move(connect);
+  metrics_ = std::make_unique<llm_metrics>(self->services().metrics);
+  for (auto& x : options_.deployments)
+    deployments_.emplace(x.name, std::make_unique<deployment>(x, options_));
+}
+
+void llm_scheduler_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
+                                   generation ask) {
+  if (ask.deployments.empty()) {
+    auto out = self_->child(ctx);
+    self_->send(builtin_, out, atom::generate_v, std::move(client), ticket, std::move(ask));
+    return;
+  }
+  job x;
+  x.ctx = ctx;
+  x.client = std::move(client);
+  x.ticket = ticket;
+  x.ask = std::move(ask);
+  x.since = self_->nanos();
+  place(std::move(x));
+}
+
+void llm_scheduler_state::place(job x) {
+  for (; x.choice < x.ask.deployments.size(); ++x.choice) {
+    auto& name = x.ask.deployments[x.choice];
+    auto at = deployments_.find(name);
+    if (at == deployments_.end()) {
+      refuse_job(x, {ec::not_found, fmt::format("there is no deployment '{}'", name), "model"});
+      return;
+    }
+    auto& to = *at->second;
+    if (to.breaker.current() == circuit_breaker::state::closed
+        && to.running >= to.options.max_concurrency) {
+      auto level = x.ctx.level;
+      if (auto refused = to.waiting.push(level, std::move(x)))
+        refuse_job(*refused, {ec::overloaded, "too many generations wait for the model", {}});
+      arm();
+      return;
+    }
+    if (to.breaker.allows(self_->nanos())) {
+      start(to, std::move(x));
+      return;
+    }
+    x.failed.push_back(name);
+    x.reasons += fmt::format("; {}: left alone after failures", name);
+  }
+  exhausted(std::move(x));
+}
+
+void llm_scheduler_state::start(deployment& at, job x) {
+  running_job r;
+  r.at = &at;
+  if (at.idle.empty()) {
+    r.connection = connect_(self_->home_system(), at.options);
+    self_->monitor(r.connection);
+  } else {
+    r.connection = std::move(at.idle.back());
+    at.idle.pop_back();
+  }
+  ++at.running;
+  auto number = next_number_++;
+  self_->send(r.connection, self_->child(x.ctx), atom::generate_v, llm_client_actor{self_}, number,
+              x.ask);
+  r.what = std::move(x);
+  running_.emplace(number, std::move(r));
+  arm();
+}
+
+llm_scheduler_state::running_job llm_scheduler_state::take(uint64_t number) {
+  auto node = running_.extract(number);
+  return node.empty() ? running_job{} : std::move(node.mapped());
+}
+
+void llm_scheduler_state::release(running_job& x) {
+  --x.at->running;
+  if (x.connection)
+    x.at->idle.push_back(std::move(x.connection));
+}
+
+void llm_scheduler_state::serve(deployment& at) {
+  while (at.running < at.options.max_concurrency) {
+    auto x = at.waiting.pop();
+    if (!x)
+      return;
+    // Chosen anew: the breaker may have opened while it waited.
+    if (x->ctx.late(self_->nanos()))
+      refuse_job(*x, {ec::timeout, "the deadline passed while the model was busy", {}});
+    else
+      place(std::move(*x));
+  }
+}
+
+void llm_scheduler_state::token(uint64_t number, std::string text) {
+  auto at = running_.find(number);
+  if (at == running_.end())
+    return;
+  auto& x = at->second.what;
+  x.begun = true;
+  self_->send(x.client, self_->child(x.ctx), atom::token_v, x.ticket, std::move(text));
+}
+
+void llm_scheduler_state::completed(uint64_t number, completion result) {
+  auto x = take(number);
+  if (!x.what.client)
+    return;
+  metrics_->ended(result.deployment, "completed",
+                  static_cast<double>(self_->nanos() - x.what.since) / nanos_per_second);
+  if (x.at) {
+    x.at->breaker.success();
+    release(x);
+  }
+  result.failed = std::move(x.what.failed);
+  self_->send(x.what.client, self_->child(x.what.ctx), atom::completed_v, x.what.ticket,
+              std::move(result));
+  if (x.at)
+    serve(*x.at);
+}
+
+void llm_scheduler_state::failed(uint64_t number, failure why) {
+  auto x = take(number);
+  if (!x.what.client)
+    return;
+  if (!x.at)
+    return refuse_job(x.what, std::move(why));
+  release(x);
+  auto& at = *x.at;
+  metrics_->ended(at.options.name, "failed",
+                  static_cast<double>(self_->nanos() - x.what.since) / nanos_per_second);
+  if (why.code == ec::invalid) {
+    // The request's own fault: the provider is well, and another would say the same.
+    at.breaker.success();
+    refuse_job(x.what, std::move(why));
+  } else {
+    at.breaker.failure(self_->nanos(), asked_pause(why));
+    if (x.what.begun)
+      refuse_job(x.what, std::move(why));
+    else
+      next_choice(std::move(x.what), at.options.name, why.message);
+  }
+  serve(at);
+}
+
+void llm_scheduler_state::next_choice(job x, const std::string& name, const std::string& why) {
+  x.failed.push_back(name);
+  x.reasons += "; " + why;
+  ++x.choice;
+  if (x.ctx.late(self_->nanos()))
+    refuse_job(x, {ec::timeout, "the model did not answer in time" + x.reasons, {}});
+  else
+    place(std::move(x));
+}
+
+void llm_scheduler_state::exhausted(job x) {
+  // A pass-through names its model and wants no other.
+  if (options_.builtin_fallback && !x.ask.persona.empty()) {
+    running_job r; // at no deployment
+    auto number = next_number_++;
+    self_->send(builtin_, self_->child(x.ctx), atom::generate_v, llm_client_actor{self_}, number,
+                x.ask);
+    r.what = std::move(x);
+    running_.emplace(number, std::move(r));
+    return;
+  }
+  refuse_job(x, {ec::upstream_failed, "no deployment could answer" + x.reasons, {}});
+}
+
+void llm_scheduler_state::refuse_job(const job& x, failure why) {
+  if (why.code == ec::overloaded)
+    why.param.clear();
+  self_->send(x.client, self_->child(x.ctx), atom::failed_v, x.ticket, std::move(why));
+}
+
+void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket) {
+  auto matches = [&](const job& x) { return x.ticket == ticket && x.client == client; };
+  for (auto& [name, at] : deployments_)
+    if (at->waiting.take_if(matches))
+      return;
+  for (auto& [number, x] : running_) {
+    if (!matches(x.what))
+      continue;
+    auto taken = take(number);
+    if (!taken.at)
+      return;
+    self_->send<caf::message_priority::high>(taken.connection, self_->child(taken.what.ctx),
+                                             atom::cancel_v, llm_client_actor{self_}, number);
+    taken.at->breaker.nothing();
+    release(taken);
+    serve(*taken.at);
+    return;
+  }
+}
+
+void llm_scheduler_state::down(const caf::down_msg& x) {
+  for (auto& [name, at] : deployments_)
+    std::erase_if(at->idle, [&](auto& c) { return c.address() == x.source; });
+  for (auto& [number, r] : running_) {
+    if (!r.connection || r.connection.address() != x.source)
+      continue;
+    r.connection = llm_actor{};
+    failed(number, {ec::internal, r.at->options.name + ": the connection ended", {}});
+    return;
+  }
+}
+
+void llm_scheduler_state::arm() {
+  if (armed_)
+    return;
+  armed_ = true;
+  self_->delayed_send<caf::message_priority::high>(self_, std::chrono::milliseconds{250}, context{},
+                                                   atom::tick_v);
+}
+
+void llm_scheduler_state::tick() {
+  armed_ = false;
+  auto now = self_->nanos();
+  auto late = [now](const job& x) { return x.ctx.late(now); };
+  auto busy = !running_.empty();
+  for (auto& [name, at] : deployments_) {
+    while (auto x = at->waiting.take_if(late))
+      refuse_job(*x, {ec::timeout, "the deadline passed while the model was busy", {}});
+    serve(*at);
+    busy = busy || !at->waiting.empty();
+    metrics_->depth(name, at->running, at->waiting.size(), static_cast<int>(at->breaker.current()));
+  }
+  std::vector<std::pair<llm_client_actor, uint64_t>> overdue;
+  for (auto& [number, x] : running_)
+    if (x.at && late(x.what))
+      overdue.emplace_back(x.what.client, x.what.ticket);
+  for (auto& [client, ticket] : overdue) {
+    self_->send(client, context{}, atom::failed_v, ticket,
+                failure{ec::timeout, "the model did not answer in time", {}});
+    cancel(client, ticket);
+  }
+  if (busy)
+    arm();
+}
+
+llm_scheduler_actor::behavior_type
+llm_scheduler(actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_options options,
+              llm_actor builtin, connect_function connect) {
+  auto& state = self->state;
+  state.init(self, std::move(options), std::move(builtin), std::move(connect));
+  self->set_down_handler([&state](caf::down_msg& x) { state.down(x); });
+  return {
+      [&state](const context& ctx, atom::generate, llm_client_actor& client, uint64_t ticket,
+               generation& ask) { state.generate(ctx, std::move(client), ticket, std::move(ask)); },
+      [&state](const context&, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
+        state.cancel(client, ticket);
+      },
+      [&state](const context&, atom::token, uint64_t number, std::string& text) {
+        state.token(number, std::move(text));
+      },
+      [&state](const context&, atom::completed, uint64_t number, completion& x) {
+        state.completed(number, std::move(x));
+      },
+      [&state](const context&, atom::failed, uint64_t number, failure& why) {
+        state.failed(number, std::move(why));
+      },
+      [&state](const context&, atom::tick) { state.tick(); },
+  };
+}
+
+} // namespace sotto
