@@ -58,12 +58,16 @@ size_t first_that_fits(const std::vector<spoken_line>& recent, const session_opt
 
 } // namespace
 
+bool brings_context(const turn_request& turn) {
+  return std::any_of(turn.history.begin(), turn.history.end(),
+                     [](auto& x) { return x.role != "system"; });
+}
+
 std::vector<chat_message> build_prompt(const prompt_parts& parts, const session_options& options) {
   std::vector<chat_message> result;
   result.push_back({"system", system_text(parts)});
-  if (!parts.turn.history.empty()) {
-    result.insert(result.end(), parts.turn.history.begin(), parts.turn.history.end());
-  } else {
+  result.insert(result.end(), parts.turn.history.begin(), parts.turn.history.end());
+  if (!brings_context(parts.turn)) {
     for (auto i = first_that_fits(parts.recent, options); i < parts.recent.size(); ++i)
       result.push_back(message_of(parts.recent[i], parts.turn));
   }

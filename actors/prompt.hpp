@@ -17,6 +17,9 @@ struct spoken_line {
   bool own = false;
 };
 
+/// Whether the client brought the conversation itself; system messages alone are instructions.
+bool brings_context(const turn_request& turn);
+
 /// What a prompt is made of. `recent` is oldest first.
 struct prompt_parts {
   const persona_options& persona;

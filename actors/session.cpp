@@ -46,7 +46,7 @@ void session_state::start_next() {
 
 void session_state::start_helpers() {
   // Counted first: an answer must not find the count at zero while questions are still asked.
-  auto context_needed = remembers() && !recent_loaded_ && turn_->request.history.empty();
+  auto context_needed = remembers() && !recent_loaded_ && !brings_context(turn_->request);
   turn_->pending = 2 + (remembers() ? 1 : 0) + (context_needed ? 1 : 0);
   ask_emotion();
   ask_topics();
@@ -235,7 +235,7 @@ void session_state::store() {
 
 void session_state::finish() {
   auto& request = turn_->request;
-  if (recent_loaded_ && request.history.empty()) {
+  if (recent_loaded_ && !brings_context(request)) {
     recent_.push_back({std::move(request.speaker), std::move(request.text), false});
     recent_.push_back({persona().name, turn_->reply.text, true});
     if (recent_.size() > 2 * size_t{parts_->options.context_lines})

@@ -1,0 +1,389 @@
+#include "nodes/openai_api.hpp"
+
+#include <array>
+
+#include <boost/beast/core/detail/base64.hpp>
+#include <fmt/format.h>
+
+#include "messages/json_input.hpp"
+#include "nodes/json_output.hpp"
+
+namespace sotto {
+
+namespace {
+
+using json = nlohmann::json;
+
+constexpr auto built_in_embedder = "sotto-sif-100d";
+constexpr size_t max_messages = 4096;
+constexpr size_t max_history_bytes = 4 << 20;
+constexpr size_t max_inputs = 2048;
+constexpr size_t max_emotion_inputs = 10'000;
+constexpr size_t max_input_bytes = 1 << 20;
+
+/// What would change the meaning of an answer but is not done here; false, null and empty pass.
+constexpr std::array<const char*, 9> unsupported{
+    "tools",    "tool_choice",  "functions",  "function_call",     "audio",
+    "logprobs", "top_logprobs", "prediction", "web_search_options"};
+
+/// Parameters that are passed on to a provider, with the ranges of the OpenAI API.
+struct range {
+  const char* key;
+  double least, most;
+};
+constexpr std::array<range, 4> numbers{{{"temperature", 0, 2},
+                                        {"top_p", 0, 1},
+                                        {"presence_penalty", -2, 2},
+                                        {"frequency_penalty", -2, 2}}};
+constexpr std::array<const char*, 2> counts{"max_tokens", "max_completion_tokens"};
+
+void refuse_unsupported(field_reader& fields) {
+  for (auto* key : unsupported)
+    if (auto* x = fields.find(key); x && *x != json(false) && !x->empty() && *x != "none")
+      fields.refuse(key, "is not supported");
+  if (auto n = fields.integer("n", 1, 128); n && *n != 1)
+    fields.refuse("n", "must be 1: one reply a turn");
+  if (auto* x = fields.find("modalities"); x && *x != json::array({"text"}))
+    fields.refuse("modalities", "must be [\"text\"]");
+}
+
+std::string read_parameters(field_reader& fields) {
+  auto kept = json::object();
+  for (auto& x : numbers)
+    if (auto value = fields.number(x.key, x.least, x.most))
+      kept[x.key] = *value;
+  for (auto* key : counts)
+    if (auto value = fields.integer(key, 1, 1 << 20))
+      kept[key] = *value;
+  if (auto seed = fields.integer("seed", INT64_MIN, INT64_MAX))
+    kept["seed"] = *seed;
+  if (auto* stop = fields.find("stop")) {
+    if (!stop->is_string() && !stop->is_array())
+      fields.refuse("stop", "must be a string or an array of strings");
+    kept["stop"] = *stop;
+  }
+  if (auto* format = fields.find("response_format"))
+    kept["response_format"] = *format;
+  return kept.empty() ? std::string{} : kept.dump();
+}
+
+/// The text of a message: a string, or parts of type text.
+std::string read_content(field_reader& fields, size_t most) {
+  auto* content = fields.find("content");
+  if (!content || content->is_string())
+    return fields.text("content", most);
+  if (!content->is_array()) {
+    fields.refuse("content", "must be a string or an array of text parts");
+    return {};
+  }
+  std::string text;
+  for (auto& part : *content) {
+    if (!part.is_object() || part.value("type", json{}) != "text" || !part.contains("text")
+        || !part["text"].is_string()) {
+      fields.refuse("content", "may hold parts of type text only");
+      return {};
+    }
+    text += part["text"].get_ref<const std::string&>();
+  }
+  if (text.size() > most)
+    fields.refuse("content", fmt::format("is longer than {} bytes", most));
+  return text;
+}
+
+std::vector<chat_message> read_messages(field_reader& fields, const surface& with, failure& why) {
+  std::vector<chat_message> result;
+  auto* messages = fields.find("messages");
+  if (!messages || !messages->is_array() || messages->empty() || messages->size() > max_messages) {
+    fields.refuse("messages", fmt::format("must be an array of 1 to {} messages", max_messages));
+    return result;
+  }
+  size_t bytes = 0;
+  for (size_t i = 0; i < messages->size() && !why; ++i) {
+    auto last = i + 1 == messages->size();
+    auto& x = (*messages)[i];
+    field_reader message{x, why, fmt::format("messages[{}].", i)};
+    chat_message read{message.text("role", 32, true), {}};
+    if (read.role == "developer")
+      read.role = "system";
+    if (!why && read.role != "system" && read.role != "user" && read.role != "assistant")
+      message.refuse("role", "must be system, developer, user or assistant");
+    if (!why && last && read.role != "user")
+      message.refuse("role", "must be user in the last message");
+    read.content = read_content(message, last ? with.limits.max_text : max_history_bytes);
+    bytes += read.content.size();
+    result.push_back(std::move(read));
+  }
+  if (bytes > max_history_bytes)
+    fields.refuse("messages", fmt::format("are longer than {} bytes together", max_history_bytes));
+  if (!why && result.back().content.empty())
+    why = {ec::invalid, "the last message has no text", "messages"};
+  return result;
+}
+
+/// Finds the persona or the deployment that `model` names.
+void choose_model(const std::string& model, const surface& with, chat_call& to, failure& why) {
+  if (with.has_persona(model)) {
+    to.turn.persona = model;
+    return;
+  }
+  if (model.empty()) {
+    to.turn.persona = with.default_persona;
+    return;
+  }
+  auto slash = model.find('/');
+  for (auto& [name, own_model] : with.deployments) {
+    if (slash == std::string::npos || model.substr(0, slash) != name)
+      continue;
+    to.pass_through = true;
+    to.direct.deployments = {name};
+    to.direct.model = model.substr(slash + 1);
+    return;
+  }
+  why = {ec::not_found,
+         fmt::format("there is no model '{}'; GET /v1/models lists what there is", model), "model"};
+}
+
+void read_owner(const http_call& call, field_reader& fields, turn_request& turn, failure& why) {
+  auto user = fields.id("user", max_name_bytes);
+  if (user.empty())
+    user = call.user;
+  turn.owner = {"default", user};
+  turn.speaker = user.empty() ? "user" : user;
+  turn.conversation = call.conversation.empty() ? user : call.conversation;
+  turn.idempotency_key = call.idempotency_key;
+  if (!why && (user.size() > max_name_bytes || turn.conversation.size() > max_name_bytes))
+    why = {ec::invalid,
+           fmt::format("users and conversations have at most {} bytes", max_name_bytes), "user"};
+}
+
+json frame(const char* object, const std::string& model, const std::string& trace,
+           int64_t created) {
+  return {{"id", "chatcmpl-" + trace}, {"object", object}, {"created", created}, {"model", model}};
+}
+
+json usage_of(const token_usage& x) {
+  return {{"prompt_tokens", x.prompt},
+          {"completion_tokens", x.completion},
+          {"total_tokens", x.prompt + x.completion}};
+}
+
+template <class Reply>
+json whole(const Reply& reply, const std::string& trace, int64_t created) {
+  auto x = frame("chat.completion", reply.model, trace, created);
+  x["choices"] = json::array({{{"index", 0},
+                               {"message", {{"role", "assistant"}, {"content", reply.text}}},
+                               {"logprobs", nullptr},
+                               {"finish_reason", reply.finish_reason}}});
+  x["usage"] = usage_of(reply.usage);
+  return x;
+}
+
+std::string event(const json& x) {
+  return "data: " + dump(x) + "\n\n";
+}
+
+json chunk(json delta, const json& finish, const std::string& model, const std::string& trace,
+           int64_t created) {
+  auto x = frame("chat.completion.chunk", model, trace, created);
+  x["choices"] = json::array({{{"index", 0},
+                               {"delta", std::move(delta)},
+                               {"logprobs", nullptr},
+                               {"finish_reason", finish}}});
+  return x;
+}
+
+template <class Reply>
+std::string last_events(json finish, const Reply& reply, bool usage, const std::string& trace,
+                        int64_t created) {
+  auto text = event(finish);
+  if (usage) {
+    auto x = frame("chat.completion.chunk", reply.model, trace, created);
+    x["choices"] = json::array();
+    x["usage"] = usage_of(reply.usage);
+    text += event(x);
+  }
+  return text + "data: [DONE]\n\n";
+}
+
+/// A string, or an array of strings.
+std::vector<std::string> read_input(field_reader& fields, size_t most) {
+  std::vector<std::string> result;
+  auto* input = fields.find("input");
+  if (input && input->is_string()) {
+    result.push_back(fields.text("input", max_input_bytes));
+    return result;
+  }
+  if (!input || !input->is_array() || input->empty() || input->size() > most) {
+    fields.refuse("input", fmt::format("must be a string or an array of 1 to {} strings", most));
+    return result;
+  }
+  for (auto& x : *input) {
+    if (!x.is_string() || x.get_ref<const std::string&>().size() > max_input_bytes) {
+      fields.refuse("input",
+                    fmt::format("may hold strings of at most {} bytes only", max_input_bytes));
+      return result;
+    }
+    result.push_back(x.get<std::string>());
+  }
+  return result;
+}
+
+std::string base64_of(const std::vector<float>& x) {
+  namespace base64 = boost::beast::detail::base64;
+  std::string text(base64::encoded_size(x.size() * sizeof(float)), ' ');
+  text.resize(base64::encode(text.data(), x.data(), x.size() * sizeof(float)));
+  return text;
+}
+
+} // namespace
+
+surface::surface(const options& from) : limits(from.gateway) {
+  for (auto& x : from.personas) {
+    personas.insert(x.name);
+    persona_names.push_back(x.name);
+  }
+  for (auto& x : from.llm.deployments)
+    deployments.emplace_back(x.name, x.model);
+  embedding_models.insert(built_in_embedder);
+  embedding_models.insert(from.senses.embedding_aliases.begin(),
+                          from.senses.embedding_aliases.end());
+  default_persona = from.personas.empty() ? "" : from.personas.front().name;
+}
+
+chat_call read_chat(const http_call& call, const surface& with, failure& why) {
+  chat_call result;
+  auto body = parse_json(call.body, why);
+  if (why)
+    return result;
+  field_reader fields{body, why};
+  auto model = fields.text("model", max_name_bytes);
+  auto messages = read_messages(fields, with, why);
+  result.stream = fields.flag("stream", false);
+  if (auto* extra = fields.find("stream_options"); extra && !why) {
+    field_reader inner{*extra, why, "stream_options."};
+    result.include_usage = inner.flag("include_usage", false);
+  }
+  refuse_unsupported(fields);
+  auto parameters = read_parameters(fields);
+  read_owner(call, fields, result.turn, why);
+  if (!why)
+    choose_model(model, with, result, why);
+  if (why)
+    return result;
+  result.turn.stream = result.direct.stream = result.stream;
+  if (result.pass_through) {
+    result.direct.messages = std::move(messages);
+    result.direct.parameters = std::move(parameters);
+    return result;
+  }
+  result.turn.text = std::move(messages.back().content);
+  messages.pop_back();
+  result.turn.history = std::move(messages);
+  result.turn.parameters = std::move(parameters);
+  return result;
+}
+
+std::string chat_completion(const turn_reply& reply, const std::string& trace, int64_t created) {
+  auto x = whole(reply, trace, created);
+  x["sotto"] = turn_details(reply);
+  return dump(x);
+}
+
+std::string chat_completion(const completion& reply, const std::string& trace, int64_t created) {
+  return dump(whole(reply, trace, created));
+}
+
+std::string chat_first_event(const std::string& model, const std::string& trace, int64_t created) {
+  return event(chunk({{"role", "assistant"}, {"content", ""}}, nullptr, model, trace, created));
+}
+
+std::string chat_token_event(const std::string& text, const std::string& model,
+                             const std::string& trace, int64_t created) {
+  return event(chunk({{"content", text}}, nullptr, model, trace, created));
+}
+
+std::string chat_last_events(const turn_reply& reply, bool usage, const std::string& trace,
+                             int64_t created) {
+  auto finish = chunk(json::object(), reply.finish_reason, reply.model, trace, created);
+  finish["sotto"] = turn_details(reply);
+  return last_events(std::move(finish), reply, usage, trace, created);
+}
+
+std::string chat_last_events(const completion& reply, bool usage, const std::string& trace,
+                             int64_t created) {
+  return last_events(chunk(json::object(), reply.finish_reason, reply.model, trace, created), reply,
+                     usage, trace, created);
+}
+
+std::string chat_error_event(const failure& why) {
+  return "data: " + error_answer(why).body + "\n\n";
+}
+
+std::string model_list(const surface& from, int64_t created) {
+  auto data = json::array();
+  auto add = [&](const std::string& id, const char* owner) {
+    data.push_back({{"id", id}, {"object", "model"}, {"created", created}, {"owned_by", owner}});
+  };
+  for (auto& x : from.persona_names)
+    add(x, "sotto");
+  for (auto& [name, model] : from.deployments)
+    add(name + '/' + model, name.c_str());
+  add(built_in_embedder, "sotto");
+  return dump({{"object", "list"}, {"data", std::move(data)}});
+}
+
+embeddings_call read_embeddings(const std::string& text, const surface& with, failure& why) {
+  embeddings_call result;
+  auto body = parse_json(text, why);
+  if (why)
+    return result;
+  field_reader fields{body, why};
+  result.model = fields.text("model", max_name_bytes);
+  result.input = read_input(fields, max_inputs);
+  auto format = fields.text("encoding_format", 16);
+  if (!format.empty() && format != "float" && format != "base64")
+    fields.refuse("encoding_format", "must be float or base64");
+  if (auto d = fields.integer("dimensions", 1, 1 << 16); d && *d != 100)
+    fields.refuse("dimensions", "must be 100: the built-in embedder has no other");
+  result.base64 = format == "base64";
+  if (!why && !result.model.empty() && !with.embedding_models.contains(result.model))
+    why = {ec::not_found,
+           fmt::format("there is no embedding model '{}'; the built-in one is '{}'", result.model,
+                       built_in_embedder),
+           "model"};
+  return result;
+}
+
+std::string embedding_list(const std::vector<std::vector<float>>& vectors,
+                           const embeddings_call& call) {
+  auto data = json::array();
+  size_t bytes = 0;
+  for (size_t i = 0; i < vectors.size(); ++i) {
+    bytes += call.input[i].size();
+    data.push_back({{"object", "embedding"},
+                    {"index", i},
+                    {"embedding", call.base64 ? json(base64_of(vectors[i])) : json(vectors[i])}});
+  }
+  auto tokens = (bytes + 3) / 4; // a rough count: the embedder works on words
+  return dump({{"object", "list"},
+               {"data", std::move(data)},
+               {"model", built_in_embedder},
+               {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}});
+}
+
+std::vector<std::string> read_emotions(const std::string& text, failure& why) {
+  auto body = parse_json(text, why);
+  if (why)
+    return {};
+  field_reader fields{body, why};
+  return read_input(fields, max_emotion_inputs);
+}
+
+std::string emotion_list(const std::vector<emotion_reading>& readings) {
+  auto data = json::array();
+  for (auto& x : readings)
+    data.push_back(to_json_value(x));
+  return dump({{"object", "list"}, {"data", std::move(data)}});
+}
+
+} // namespace sotto

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "config/options.hpp"
+#include "messages/turn.hpp"
+#include "nodes/http_types.hpp"
+
+namespace sotto {
+
+/// What requests are checked against. Made once from the options.
+struct surface {
+  explicit surface(const options& from);
+
+  bool has_persona(const std::string& name) const { return personas.contains(name); }
+
+  std::unordered_set<std::string> personas;
+  /// In order of configuration, for `/v1/models`.
+  std::vector<std::string> persona_names;
+  std::vector<std::pair<std::string, std::string>> deployments;
+  std::unordered_set<std::string> embedding_models;
+  std::string default_persona;
+  gateway_options limits;
+};
+
+/// Longest names of users, conversations and speakers (bytes).
+inline constexpr size_t max_name_bytes = 256;
+
+/// A request to `/v1/chat/completions`, checked.
+struct chat_call {
+  turn_request turn;
+  /// Set for a model `deployment/model`: goes to the deployment without memory.
+  bool pass_through = false;
+  generation direct;
+  bool stream = false;
+  bool include_usage = false;
+};
+
+/// Reads the body and headers of a chat request; `why` says what is wrong.
+chat_call read_chat(const http_call& call, const surface& with, failure& why);
+
+/// The answer of a turn or a pass-through, as one object.
+std::string chat_completion(const turn_reply& reply, const std::string& trace, int64_t created);
+std::string chat_completion(const completion& reply, const std::string& trace, int64_t created);
+
+/// The events of a streamed answer, ready to be sent (`data: ...` with the blank line).
+std::string chat_first_event(const std::string& model, const std::string& trace, int64_t created);
+std::string chat_token_event(const std::string& text, const std::string& model,
+                             const std::string& trace, int64_t created);
+/// The finish event, the usage where asked for, and `[DONE]`.
+std::string chat_last_events(const turn_reply& reply, bool usage, const std::string& trace,
+                             int64_t created);
+std::string chat_last_events(const completion& reply, bool usage, const std::string& trace,
+                             int64_t created);
+std::string chat_error_event(const failure& why);
+
+std::string model_list(const surface& from, int64_t created);
+
+/// A request to `/v1/embeddings`.
+struct embeddings_call {
+  std::vector<std::string> input;
+  std::string model;
+  bool base64 = false;
+};
+embeddings_call read_embeddings(const std::string& body, const surface& with, failure& why);
+std::string embedding_list(const std::vector<std::vector<float>>& vectors,
+                           const embeddings_call& call);
+
+/// The texts of a request to `/v1/emotions` (`input`: a string or an array), and its answer.
+std::vector<std::string> read_emotions(const std::string& body, failure& why);
+std::string emotion_list(const std::vector<emotion_reading>& readings);
+
+} // namespace sotto
