@@ -8,9 +8,6 @@ namespace {
 
 using json = nlohmann::json;
 
-/// Longest event; a node sends no longer ones.
-constexpr size_t longest = 8 << 20;
-
 /// The member `key` if it is text, else empty.
 std::string text_of(const json& x, const char* key) {
   auto i = x.is_object() ? x.find(key) : x.end();
@@ -31,35 +28,8 @@ const json& member(const json& x, const char* key) {
 } // namespace
 
 void chat_stream::feed(std::string_view bytes) {
-  pending_.append(bytes);
-  size_t begin = 0;
-  for (auto end = pending_.find('\n'); end != std::string::npos;
-       begin = end + 1, end = pending_.find('\n', begin)) {
-    auto x = std::string_view{pending_}.substr(begin, end - begin);
-    line(x.ends_with('\r') ? x.substr(0, x.size() - 1) : x);
-  }
-  pending_.erase(0, begin);
-  if (pending_.size() + data_.size() > longest) {
+  if (!parser_.feed(bytes))
     problem_ = "the node sent an event that is too long";
-    pending_.clear();
-    data_.clear();
-  }
-}
-
-void chat_stream::line(std::string_view x) {
-  if (x.empty()) {
-    if (!data_.empty())
-      event(std::exchange(data_, {}));
-    return;
-  }
-  if (!x.starts_with("data:"))
-    return;
-  x.remove_prefix(5);
-  if (x.starts_with(' '))
-    x.remove_prefix(1);
-  if (!data_.empty())
-    data_ += '\n';
-  data_.append(x);
 }
 
 void chat_stream::event(std::string_view data) {

@@ -6,6 +6,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "actors/sse_parser.hpp"
+
 namespace sotto {
 
 /// Reads the streamed answer of `/v1/chat/completions`: tokens as they come, and at the end what
@@ -14,6 +16,9 @@ class chat_stream {
 public:
   /// `token` gets each piece of the reply, whole UTF-8 characters.
   explicit chat_stream(std::function<void(std::string_view)> token) : token_(std::move(token)) {}
+
+  chat_stream(const chat_stream&) = delete;
+  chat_stream& operator=(const chat_stream&) = delete;
 
   void feed(std::string_view bytes);
 
@@ -27,13 +32,11 @@ public:
   std::string problem() const;
 
 private:
-  void line(std::string_view x);
   void event(std::string_view data);
   void chunk(const nlohmann::json& x);
 
   std::function<void(std::string_view)> token_;
-  std::string pending_;
-  std::string data_;
+  sse_parser parser_{[this](std::string_view data) { event(data); }};
   std::string text_;
   std::string model_;
   std::string problem_;

@@ -26,7 +26,8 @@ sotto::line_handler no_engine(const sotto::options&, bool) {
 
 int main(int argc, char** argv) {
   try {
-    return sotto::run_cli({argv + std::min(argc, 1), argv + argc}, {sotto::run_node, no_engine, no_engine});
+    return sotto::run_cli({argv + std::min(argc, 1), argv + argc},
+                          {sotto::run_node, no_engine, no_engine});
   } catch (const std::exception& problem) {
     sotto::complain(problem.what());
     return sotto::exit_failure;
