@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "config/load.hpp"
+#include "nodes/line_filter.hpp"
+
+namespace sotto {
+
+enum class cli_command {
+  node,
+  chat,
+  emotion,
+  embed,
+  memory_list,
+  memory_search,
+  memory_forget,
+  config_show,
+  config_check,
+};
+
+/// A command line that was understood.
+struct cli_call {
+  cli_command command = cli_command::node;
+  /// Print for programs.
+  bool json = false;
+  /// `node`, `config`, `emotion` and `embed`: flags of the configuration.
+  option_sources sources;
+  /// `config show`: say what each key is for.
+  bool explain = false;
+
+  /// `chat` and `memory`: the node, and whose memory.
+  std::string url;
+  std::string user;
+
+  std::string persona;
+  std::string conversation;
+  bool mood = false;
+  bool memories = false;
+
+  std::string query;
+  std::string id;
+  std::string after;
+  uint32_t k = 10;
+  /// 0: all.
+  uint64_t limit = 100;
+  bool yes = false;
+};
+
+/// A command line that is answered at once: help, version, or bad use (code 2).
+struct cli_exit {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+/// Reads the arguments after the program's name. `environment` holds the defaults SOTTO_URL and
+/// USER.
+std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
+                                           const std::map<std::string, std::string>& environment);
+
+/// Exit codes of all commands.
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_failure = 1;
+inline constexpr int exit_bad_use = 2;
+
+/// What the commands are made of besides this room's own files; `main` puts it together.
+struct cli_parts {
+  /// `sotto node`: runs until it is told to stop; returns the exit code.
+  int (*start_node)(const options&);
+  /// What `sotto emotion` and `sotto embed` write for each line, as JSON or for people. Throw a
+  /// `std::exception` that says why they cannot.
+  line_handler (*open_emotion)(const options&, bool json);
+  line_handler (*open_embedding)(const options&, bool json);
+};
+
+/// Runs the command of the arguments after the program's name. Returns the exit code.
+int run_cli(const std::vector<std::string>& arguments, const cli_parts& parts);
+
+} // namespace sotto

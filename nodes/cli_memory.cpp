@@ -1,0 +1,122 @@
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "nodes/chat_stream.hpp"
+#include "nodes/cli_client.hpp"
+#include "nodes/cli_commands.hpp"
+
+namespace sotto {
+
+namespace {
+
+using json = nlohmann::json;
+
+/// A page of memories as the node sends it.
+struct page {
+  bool ok = false;
+  json results;
+  std::string next;
+};
+
+page read_page(const node_answer& answer) {
+  page out;
+  if (!answer.ok()) {
+    complain(printable(explain(answer)));
+    return out;
+  }
+  auto x = json::parse(answer.body, nullptr, false);
+  if (!x.is_object() || !x.contains("results") || !x["results"].is_array()) {
+    complain("the node sent something else than a list of memories");
+    return out;
+  }
+  out.ok = true;
+  if (x.contains("next") && x["next"].is_string())
+    out.next = x["next"];
+  out.results = std::move(x["results"]);
+  return out;
+}
+
+void print_memories(const json& results, bool as_json) {
+  std::string out;
+  for (auto& x : results)
+    out +=
+        (as_json ? x.dump(-1, ' ', false, json::error_handler_t::replace) : memory_line(x)) + "\n";
+  print(out);
+}
+
+/// Whether a person at the terminal says yes, or did with --yes.
+bool agreed(const cli_call& call) {
+  if (call.yes)
+    return true;
+  complain(call.id.empty()
+               ? fmt::format("This removes all memories of {} for good. Go on? [y/N]", call.user)
+               : fmt::format("This removes the memory {} of {} for good. Go on? [y/N]", call.id,
+                             call.user));
+  std::string line;
+  return std::getline(std::cin, line) && (line == "y" || line == "yes");
+}
+
+} // namespace
+
+int memory_list_command(const cli_call& call) {
+  constexpr uint64_t longest_page = 1000;
+  node_client client{call.url};
+  auto left = call.limit == 0 ? std::numeric_limits<uint64_t>::max() : call.limit;
+  for (auto after = call.after; left > 0;) {
+    auto target = fmt::format("/v1/memories?user={}&limit={}", percent_encoded(call.user),
+                              std::min(left, longest_page));
+    if (!after.empty())
+      target += "&after=" + percent_encoded(after);
+    auto x = read_page(client.call("GET", target, ""));
+    if (!x.ok)
+      return exit_failure;
+    print_memories(x.results, call.json);
+    // A page without memories or progress would be asked for without end.
+    if (x.next.empty() || x.next == after || x.results.empty())
+      break;
+    left -= std::min<uint64_t>(left, x.results.size());
+    after = x.next;
+  }
+  return exit_ok;
+}
+
+int memory_search_command(const cli_call& call) {
+  json body{{"user", call.user}, {"query", call.query}, {"k", call.k}};
+  auto x = read_page(node_client{call.url}.call(
+      "POST", "/v1/memories/search", body.dump(-1, ' ', false, json::error_handler_t::replace)));
+  if (!x.ok)
+    return exit_failure;
+  print_memories(x.results, call.json);
+  return exit_ok;
+}
+
+int memory_forget_command(const cli_call& call) {
+  if (!call.yes && ::isatty(STDIN_FILENO) == 0) {
+    complain("memory forget: nobody is there to be asked; give --yes");
+    return exit_bad_use;
+  }
+  if (!agreed(call)) {
+    complain("nothing was removed");
+    return exit_failure;
+  }
+  auto user = percent_encoded(call.user);
+  auto target = call.id.empty()
+                    ? "/v1/users/" + user
+                    : fmt::format("/v1/memories/{}?user={}", percent_encoded(call.id), user);
+  auto answer = node_client{call.url}.call("DELETE", target, "");
+  if (!answer.ok()) {
+    complain(printable(explain(answer)));
+    return exit_failure;
+  }
+  if (call.json)
+    print(answer.body + (answer.body.ends_with('\n') ? "" : "\n"));
+  else
+    print(call.id.empty() ? fmt::format("forgot all memories of {}\n", call.user)
+                          : fmt::format("forgot the memory {}\n", call.id));
+  return exit_ok;
+}
+
+} // namespace sotto

@@ -1,0 +1,177 @@
+#include <algorithm>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include "config/rules.hpp"
+#include "nodes/cli.hpp"
+
+namespace sotto {
+
+namespace {
+
+using app = CLI::App;
+
+/// The flags that were given, before they are put in the order in which they count.
+struct given {
+  cli_call call;
+  std::string data;
+  std::string listen;
+  std::string data_files;
+};
+
+void add_sources(app& to, given& x) {
+  to.add_option("--config", x.call.sources.file, "TOML file (also SOTTO_CONFIG)");
+  to.add_option("--profile", x.call.sources.profile,
+                "What the values start from: standard, production, desktop, hybrid");
+  to.add_option("--set", x.call.sources.assignments,
+                "KEY=VALUE, such as session.recalled=8; may be repeated")
+      ->allow_extra_args(false)
+      ->take_all();
+}
+
+void add_node_flags(app& to, given& x) {
+  add_sources(to, x);
+  to.add_option("--data", x.data, "Folder of everything the node stores (node.data)");
+  to.add_option("--listen", x.listen, "HOST:PORT (gateway.listen)");
+}
+
+void add_json(app& to, given& x, const std::string& names = "--json") {
+  to.add_flag(names, x.call.json, "Print JSON, for programs");
+}
+
+std::string check_url(const std::string& x) {
+  return rule::is_http_url(x) && x.starts_with("http://")
+             ? ""
+             : "must be an http:// URL such as http://127.0.0.1:7700";
+}
+
+void add_client_flags(app& to, given& x) {
+  to.add_option("--url", x.call.url, "The node (also SOTTO_URL)")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_url, "URL"));
+  to.add_option("--user", x.call.user, "Whose memory")->capture_default_str();
+}
+
+void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto config = root.add_subcommand("config", "Show or check the configuration");
+  config->require_subcommand(1);
+  auto show = config->add_subcommand("show", "Print all settings as they would be used");
+  add_node_flags(*show, x);
+  show->add_flag("--explain", x.call.explain, "Say what each setting is for and may be");
+  add_json(*show, x);
+  commands.emplace_back(show, cli_command::config_show);
+  auto check = config->add_subcommand("check", "Report everything that is wrong");
+  add_node_flags(*check, x);
+  add_json(*check, x);
+  commands.emplace_back(check, cli_command::config_check);
+}
+
+void add_memory(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto memory = root.add_subcommand("memory", "List, search or forget what a node remembers");
+  memory->require_subcommand(1);
+  auto list = memory->add_subcommand("list", "Print memories in order of arrival");
+  add_client_flags(*list, x);
+  list->add_option("--limit", x.call.limit, "At most so many; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  list->add_option("--after", x.call.after, "Start after the memory of this id");
+  add_json(*list, x);
+  commands.emplace_back(list, cli_command::memory_list);
+  auto search = memory->add_subcommand("search", "Print the memories that answer a query best");
+  add_client_flags(*search, x);
+  search->add_option("query", x.call.query, "What to look for")->required();
+  search->add_option("-k", x.call.k, "At most so many")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  add_json(*search, x);
+  commands.emplace_back(search, cli_command::memory_search);
+  auto forget = memory->add_subcommand("forget", "Remove a user's memories, or one of them");
+  add_client_flags(*forget, x);
+  forget->get_option("--user")->default_str("")->required();
+  forget->add_option("--id", x.call.id, "Only the memory of this id");
+  forget->add_flag("--yes", x.call.yes, "Do not ask");
+  add_json(*forget, x);
+  commands.emplace_back(forget, cli_command::memory_forget);
+}
+
+void add_senses(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto emotion = root.add_subcommand("emotion", "Score the lines of stdin");
+  add_json(*emotion, x, "--jsonl,--json");
+  emotion->add_option("--data-files", x.data_files, "Folder of emotion.bin (node.data_files)");
+  commands.emplace_back(emotion, cli_command::emotion);
+  auto embed = root.add_subcommand("embed", "Embed the lines of stdin");
+  add_json(*embed, x, "--jsonl,--json");
+  embed->add_option("--data-files", x.data_files, "Folder of words.bin (node.data_files)");
+  commands.emplace_back(embed, cli_command::embed);
+}
+
+void add_chat(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto chat = root.add_subcommand("chat", "Talk with a persona of a running node");
+  add_client_flags(*chat, x);
+  chat->add_option("--persona", x.call.persona, "Who answers; the node's first if not given");
+  chat->add_option("--conversation", x.call.conversation, "Which of the user's conversations");
+  chat->add_flag("--mood", x.call.mood, "Show the mood that was read from each line");
+  chat->add_flag("--memories", x.call.memories, "Show the memories recalled for each line");
+  add_json(*chat, x);
+  commands.emplace_back(chat, cli_command::chat);
+}
+
+/// Named flags go before --set of the same key, and --set before nothing.
+void order_sources(given& x) {
+  std::vector<std::string> named;
+  if (!x.data.empty())
+    named.push_back("node.data=" + x.data);
+  if (!x.listen.empty())
+    named.push_back("gateway.listen=" + x.listen);
+  if (!x.data_files.empty())
+    named.push_back("node.data_files=" + x.data_files);
+  auto& all = x.call.sources.assignments;
+  all.insert(all.end(), named.begin(), named.end());
+}
+
+std::string value_of(const std::map<std::string, std::string>& from, const std::string& name,
+                     std::string otherwise) {
+  auto i = from.find(name);
+  return i == from.end() || i->second.empty() ? std::move(otherwise) : i->second;
+}
+
+} // namespace
+
+std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
+                                           const std::map<std::string, std::string>& environment) {
+  given x;
+  x.call.sources.environment = environment;
+  x.call.url = value_of(environment, "SOTTO_URL", "http://127.0.0.1:7700");
+  x.call.user = value_of(environment, "USER", "me");
+  app root{"Sotto: an actor runtime for conversational AI", "sotto"};
+  root.set_version_flag("--version", "sotto " SOTTO_VERSION);
+  root.require_subcommand(1);
+  std::vector<std::pair<app*, cli_command>> commands;
+  auto node = root.add_subcommand("node", "Start a node");
+  add_node_flags(*node, x);
+  commands.emplace_back(node, cli_command::node);
+  add_chat(root, x, commands);
+  add_senses(root, x, commands);
+  add_memory(root, x, commands);
+  add_config(root, x, commands);
+  try {
+    std::reverse(arguments.begin(), arguments.end());
+    root.parse(arguments);
+  } catch (const CLI::ParseError& problem) {
+    std::ostringstream out;
+    std::ostringstream err;
+    auto code = root.exit(problem, out, err);
+    return cli_exit{code == 0 ? exit_ok : exit_bad_use, out.str(), err.str()};
+  }
+  for (auto& [command, meaning] : commands)
+    if (command->parsed())
+      x.call.command = meaning;
+  // The default from the environment is not seen by the flag's own check.
+  if (auto problem = check_url(x.call.url); !problem.empty())
+    return cli_exit{exit_bad_use, "", "SOTTO_URL: " + problem + "\n"};
+  order_sources(x);
+  return std::move(x.call);
+}
+
+} // namespace sotto
