@@ -18,6 +18,7 @@ SOTTO_ATOM(drained);
 SOTTO_ATOM(embed);
 SOTTO_ATOM(failed);
 SOTTO_ATOM(forget);
+SOTTO_ATOM(frame);
 SOTTO_ATOM(generate);
 SOTTO_ATOM(list);
 SOTTO_ATOM(load);
@@ -31,6 +32,7 @@ SOTTO_ATOM(request);
 SOTTO_ATOM(say);
 SOTTO_ATOM(tick);
 SOTTO_ATOM(token);
+SOTTO_ATOM(upgrade);
 SOTTO_ATOM(write);
 
 #undef SOTTO_ATOM

@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "config/options.hpp"
+#include "messages/error.hpp"
 #include "messages/turn.hpp"
 #include "nodes/http_types.hpp"
 

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include <nlohmann/json.hpp>
+
+#include "messages/frontend.hpp"
+#include "nodes/chat_api.hpp"
+#include "nodes/gateway.hpp"
+#include "nodes/http_session.hpp"
+#include "nodes/memory_api.hpp"
+#include "runtime/base_actor.hpp"
+
+// Stays within the process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::http_call)
+
+namespace sotto {
+
+/// CONNECTION: one socket of a frontend, HTTP or WebSocket. Started by the gateway. Calls
+/// PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
+using connection_actor = turn_client_actor::extend<
+    // Of a pass-through generation.
+    caf::reacts_to<context, atom::completed, uint64_t, completion>,
+    // From the socket, in order: a request; it became a WebSocket (true: JSON); a frame.
+    caf::reacts_to<context, atom::request, http_call>, caf::reacts_to<context, atom::upgrade, bool>,
+    caf::reacts_to<context, atom::frame, std::string>,
+    // From the socket, control: it closed. Running turns are cancelled.
+    caf::reacts_to<context, atom::cancel>>;
+
+/// CONNECTION's state. Serves one HTTP request at a time, or many calls of a WebSocket, each under
+/// a ticket of its own.
+class connection_state {
+public:
+  static inline const char* name = "connection";
+
+  using self_pointer = actor_of<connection_actor, connection_state>*;
+
+  void init(self_pointer self, std::shared_ptr<gateway_handles> to,
+            std::shared_ptr<reply_channel> channel);
+
+  void request(http_call call);
+  void upgraded(bool json);
+  void frame(const std::string& bytes);
+  void closed();
+  void token(uint64_t ticket, const std::string& text);
+  void completed(uint64_t ticket, turn_reply reply);
+  void completed(uint64_t ticket, completion reply);
+  void failed(uint64_t ticket, const failure& why);
+
+private:
+  /// How the answer of the HTTP request under way looks.
+  enum class shape : uint8_t { openai, plain, plain_batch };
+
+  struct http_work {
+    context ctx;
+    std::string trace;
+    route on = route::other;
+    int64_t received = 0;
+    shape as = shape::openai;
+    chat_call chat;
+    plain_batch_call batch;
+    /// Results of a batch, and the ticket of its first turn.
+    std::vector<nlohmann::json> results;
+    size_t left = 0;
+    uint64_t first_ticket = 0;
+    bool streaming = false;
+    bool done = true;
+  };
+
+  /// A turn that runs for this socket.
+  struct running_turn {
+    owner_key owner;
+    std::string conversation;
+    bool direct = false;
+    /// Of a WebSocket call.
+    nlohmann::json id;
+    std::string trace;
+  };
+
+  // HTTP, connection_http.cpp
+  void route_call(http_call& call);
+  void route_post(http_call& call);
+  void route_get(http_call& call);
+  void route_delete(http_call& call);
+  void chat(const http_call& call);
+  void plain_chat(const http_call& call);
+  void plain_batch(const http_call& call);
+  void embeddings(const http_call& call);
+  void emotions(const http_call& call);
+  void remember(const http_call& call);
+  void search(const http_call& call);
+  void answer(http_answer x);
+  void answer(const nlohmann::json& body);
+  void refuse(const failure& why);
+  void answer_batch();
+  http_answer readiness() const;
+
+  // Turns, connection.cpp
+  uint64_t say(const context& ctx, turn_request turn, running_turn what);
+  uint64_t generate(const context& ctx, generation ask);
+  void cancel(uint64_t ticket, const running_turn& x);
+  running_turn take(uint64_t ticket);
+  void begin_stream();
+  const std::string& stream_model() const;
+  int64_t seconds_now() { return self_->unix_micros() / 1'000'000; }
+  caf::timespan patience() const { return to_->with.limits.request_timeout; }
+
+  /// Writes memories of several users; calls back with all receipts or the first failure.
+  void remember_all(const context& ctx, std::shared_ptr<remember_call> call,
+                    std::function<void(const std::vector<memory_receipt>&)> done,
+                    std::function<void(const failure&)> fail);
+
+  // WebSocket, connection_socket.cpp
+  void serve(frontend_call call);
+  void say_call(const context& ctx, const frontend_call& call, const std::string& trace);
+  void memory_call(const context& ctx, const frontend_call& call, const std::string& trace);
+  void forget_call(const context& ctx, const frontend_call& call, const std::string& trace);
+  void emotion_call(const context& ctx, const frontend_call& call, const std::string& trace);
+  void cancel_call(const frontend_call& call, const std::string& trace);
+  void tell(const nlohmann::json& id, std::string_view type, const std::string& trace,
+            nlohmann::json body);
+  void tell_error(const nlohmann::json& id, const std::string& trace, const failure& why);
+
+  self_pointer self_ = nullptr;
+  std::shared_ptr<gateway_handles> to_;
+  std::shared_ptr<reply_channel> channel_;
+  http_work work_;
+  std::unordered_map<uint64_t, running_turn> running_;
+  uint64_t next_ticket_ = 1;
+  frontend_format format_ = frontend_format::json;
+  bool socket_ = false;
+  /// WebSocket calls under way besides turns.
+  size_t calls_ = 0;
+};
+
+connection_actor::behavior_type connection(actor_of<connection_actor, connection_state>* self,
+                                           std::shared_ptr<gateway_handles> to,
+                                           std::shared_ptr<reply_channel> channel);
+
+/// Starts a CONNECTION for every socket of a server.
+socket_owner connect_sockets(caf::actor_system& system, std::shared_ptr<gateway_handles> to);
+
+/// The page at `/`.
+std::string_view dashboard_page();
+
+} // namespace sotto

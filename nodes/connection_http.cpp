@@ -1,0 +1,339 @@
+#include <spdlog/spdlog.h>
+
+#include "messages/json_input.hpp"
+#include "nodes/connection.hpp"
+#include "nodes/json_output.hpp"
+
+namespace sotto {
+
+namespace {
+
+constexpr size_t max_key = 255;
+
+constexpr auto page_policy =
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+http_answer text_answer(unsigned status, std::string body, std::string type = "text/plain") {
+  http_answer x;
+  x.status = status;
+  x.content_type = std::move(type);
+  x.body = std::move(body);
+  return x;
+}
+
+route route_of(const std::string& path) {
+  if (path == "/v1/chat/completions")
+    return route::chat;
+  if (path.starts_with("/v1/memories") || path.starts_with("/v1/users/"))
+    return route::memories;
+  if (path == "/v1/models")
+    return route::models;
+  if (path == "/v1/embeddings")
+    return route::embeddings;
+  if (path == "/v1/emotions")
+    return route::emotions;
+  if (path.starts_with("/api/"))
+    return route::plain_chat;
+  if (path == "/livez" || path == "/readyz" || path == "/metrics")
+    return route::health;
+  return route::other;
+}
+
+/// Errors of the original's surface are plain: {"error": "..."}.
+http_answer plain_error(const failure& why) {
+  auto x = error_answer(why);
+  nlohmann::json body{{"error", why.message}, {"success", false}};
+  x.body = dump(body);
+  return x;
+}
+
+} // namespace
+
+void connection_state::request(http_call call) {
+  work_ = {};
+  work_.done = false;
+  work_.received = call.received;
+  work_.on = route_of(call.path);
+  failure why;
+  auto level = priority::normal;
+  if (!call.priority.empty()) {
+    if (auto given = priority_from(call.priority))
+      level = *given;
+    else
+      why = {ec::invalid, "'Sotto-Priority' must be critical, high, normal, low or background",
+             "Sotto-Priority"};
+  }
+  work_.ctx = self_->services().new_flow(self_->nanos(), 0, level);
+  if (auto given = context_from_traceparent(call.traceparent)) {
+    work_.ctx.trace_hi = given->trace_hi;
+    work_.ctx.trace_lo = given->trace_lo;
+    work_.ctx.parent = given->parent;
+    work_.ctx.sampled = given->sampled;
+  }
+  work_.trace = trace_id(work_.ctx);
+  if (!why && call.idempotency_key.size() > max_key)
+    why = {ec::invalid, "'Idempotency-Key' is longer than 255 bytes", "Idempotency-Key"};
+  if (why)
+    return refuse(why);
+  try {
+    route_call(call);
+  } catch (const std::exception& e) {
+    spdlog::error("connection failed at a request to {}: {}", call.path, e.what());
+    refuse({ec::internal, "the node failed at this request", {}});
+  }
+}
+
+void connection_state::route_call(http_call& call) {
+  switch (call.verb) {
+  case http_verb::post:
+    return route_post(call);
+  case http_verb::get:
+  case http_verb::head:
+    return route_get(call);
+  case http_verb::del:
+    return route_delete(call);
+  case http_verb::options: {
+    auto x = text_answer(204, {}, {});
+    x.headers.emplace_back("Allow", "GET, HEAD, POST, DELETE, OPTIONS");
+    return answer(std::move(x));
+  }
+  case http_verb::other:
+    break;
+  }
+  auto x = error_answer({ec::invalid, "this method is not served here", {}});
+  x.status = 405;
+  x.headers.emplace_back("Allow", "GET, HEAD, POST, DELETE, OPTIONS");
+  answer(std::move(x));
+}
+
+void connection_state::route_post(http_call& call) {
+  auto& path = call.path;
+  if (to_->draining && path != "/v1/emotions" && path != "/v1/embeddings")
+    return refuse({ec::unavailable, "the node is shutting down; try another or again", {}});
+  if (path == "/v1/chat/completions")
+    return chat(call);
+  if (path == "/api/chat")
+    return plain_chat(call);
+  if (path == "/api/chat/batch")
+    return plain_batch(call);
+  if (path == "/v1/memories")
+    return remember(call);
+  if (path == "/v1/memories/search")
+    return search(call);
+  if (path == "/v1/emotions")
+    return emotions(call);
+  if (path == "/v1/embeddings")
+    return embeddings(call);
+  refuse({ec::not_found, "there is no POST " + path, {}});
+}
+
+http_answer connection_state::readiness() const {
+  if (!to_->draining)
+    return text_answer(200, "ready\n");
+  auto x = text_answer(503, "shutting down\n");
+  x.headers.emplace_back("Retry-After", "1");
+  return x;
+}
+
+void connection_state::route_get(http_call& call) {
+  auto& path = call.path;
+  if (path == "/livez")
+    return answer(text_answer(200, "alive\n"));
+  if (path == "/readyz")
+    return answer(readiness());
+  if (path == "/metrics")
+    return answer(text_answer(200, to_->metrics_text(), "text/plain; version=0.0.4"));
+  if (path == "/v1/models") {
+    http_answer x;
+    x.body = model_list(to_->with, seconds_now());
+    return answer(std::move(x));
+  }
+  if (path == "/") {
+    auto x = text_answer(200, std::string{dashboard_page()}, "text/html; charset=utf-8");
+    x.headers.emplace_back("Content-Security-Policy", page_policy);
+    return answer(std::move(x));
+  }
+  if (path == "/api/bot-info")
+    return answer(bot_info(to_->with, self_->unix_micros()));
+  if (path == "/health" || path == "/status")
+    return answer(nlohmann::json{{"status", "healthy"}, {"service", "sotto"}});
+  if (path == "/ready") {
+    auto x = readiness();
+    x.content_type = "application/json";
+    x.body = dump({{"status", x.status == 200 ? "ready" : "shutting down"}});
+    return answer(std::move(x));
+  }
+  if (path != "/v1/memories")
+    return refuse({ec::not_found, "there is no GET " + path, {}});
+  failure why;
+  auto query = read_page(call.query, why);
+  if (why)
+    return refuse(why);
+  self_
+      ->request(to_->home_of(query.owner), patience(), self_->child(work_.ctx), atom::list_v, query)
+      .then([this](memory_page& x) { answer(page_answer(x)); },
+            [this](const caf::error& err) { refuse(to_failure(err)); });
+}
+
+void connection_state::route_delete(http_call& call) {
+  constexpr std::string_view memories = "/v1/memories/", users = "/v1/users/";
+  if (call.path.starts_with(users) && call.path.size() > users.size()) {
+    owner_key owner{"default", percent_decode(std::string_view{call.path}.substr(users.size()))};
+    self_->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::forget_v, owner)
+        .then([this](const forget_receipt& x) { answer(to_json_value(x)); },
+              [this](const caf::error& err) { refuse(to_failure(err)); });
+    return;
+  }
+  if (!call.path.starts_with(memories) || call.path.size() == memories.size())
+    return refuse({ec::not_found, "there is no DELETE " + call.path, {}});
+  owner_key owner{"default", query_value(call.query, "user")};
+  if (owner.owner.empty())
+    return refuse({ec::invalid, "'user' is required", "user"});
+  auto id = percent_decode(std::string_view{call.path}.substr(memories.size()));
+  self_
+      ->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::remove_v, owner, id)
+      .then(
+          [this, id](bool removed) {
+            if (removed)
+              answer(nlohmann::json{{"id", id}, {"deleted", true}});
+            else
+              refuse({ec::not_found, "this user has no memory with this id", "id"});
+          },
+          [this](const caf::error& err) { refuse(to_failure(err)); });
+}
+
+void connection_state::chat(const http_call& call) {
+  failure why;
+  work_.chat = read_chat(call, to_->with, why);
+  if (why)
+    return refuse(why);
+  if (work_.chat.pass_through) {
+    generate(work_.ctx, work_.chat.direct);
+    return;
+  }
+  auto turn = work_.chat.turn;
+  // A turn of nobody is a conversation of its own.
+  if (turn.owner.owner.empty())
+    turn.conversation = work_.trace;
+  say(work_.ctx, std::move(turn), {});
+}
+
+void connection_state::plain_chat(const http_call& call) {
+  failure why;
+  static_cast<plain_chat_call&>(work_.batch) = read_plain_chat(call.body, to_->with, why);
+  if (why)
+    return answer(plain_error(why));
+  work_.as = shape::plain;
+  say(work_.ctx, work_.batch.turns[0], {});
+}
+
+void connection_state::plain_batch(const http_call& call) {
+  failure why;
+  work_.batch = read_plain_batch(call.body, to_->with, why);
+  if (why)
+    return answer(plain_error(why));
+  work_.as = shape::plain_batch;
+  work_.first_ticket = next_ticket_;
+  work_.results.resize(work_.batch.turns.size());
+  for (size_t i = 0; i < work_.batch.turns.size(); ++i) {
+    if (!work_.batch.problems[i]) {
+      say(work_.ctx, work_.batch.turns[i], {});
+      ++work_.left;
+      continue;
+    }
+    ++next_ticket_; // tickets count the places
+    work_.results[i] = plain_chat_failure(work_.batch.problems[i], to_->with.default_persona,
+                                          self_->unix_micros());
+  }
+  if (work_.left == 0)
+    answer_batch();
+}
+
+void connection_state::answer_batch() {
+  answer(plain_batch_answer(std::move(work_.results), work_.batch, to_->with.default_persona,
+                            self_->unix_micros()));
+}
+
+void connection_state::embeddings(const http_call& call) {
+  failure why;
+  auto ask = std::make_shared<embeddings_call>(read_embeddings(call.body, to_->with, why));
+  if (why)
+    return refuse(why);
+  self_->request(to_->embedding, patience(), self_->child(work_.ctx), atom::embed_v, ask->input)
+      .then(
+          [this, ask](const std::vector<std::vector<float>>& x) {
+            http_answer whole;
+            whole.body = embedding_list(x, *ask);
+            answer(std::move(whole));
+          },
+          [this](const caf::error& err) { refuse(to_failure(err)); });
+}
+
+void connection_state::emotions(const http_call& call) {
+  failure why;
+  auto texts = read_emotions(call.body, why);
+  if (why)
+    return refuse(why);
+  self_
+      ->request(to_->emotion, patience(), self_->child(work_.ctx), atom::analyse_v,
+                std::move(texts))
+      .then(
+          [this](const std::vector<emotion_reading>& x) {
+            http_answer whole;
+            whole.body = emotion_list(x);
+            answer(std::move(whole));
+          },
+          [this](const caf::error& err) { refuse(to_failure(err)); });
+}
+
+void connection_state::remember(const http_call& call) {
+  failure why;
+  auto body = parse_json(call.body, why);
+  auto ask = std::make_shared<remember_call>();
+  if (!why)
+    *ask = read_remember(body, why);
+  if (why)
+    return refuse(why);
+  remember_all(
+      work_.ctx, ask, [this, ask](auto& receipts) { answer(remember_answer(*ask, receipts)); },
+      [this](const failure& x) { refuse(x); });
+}
+
+void connection_state::search(const http_call& call) {
+  failure why;
+  auto body = parse_json(call.body, why);
+  memory_query query;
+  if (!why)
+    query = read_search(body, why);
+  if (why)
+    return refuse(why);
+  auto& home = to_->home_of(query.owner);
+  self_->request(home, patience(), self_->child(work_.ctx), atom::recall_v, std::move(query))
+      .then([this](const std::vector<recalled>& x) { answer(search_answer(x)); },
+            [this](const caf::error& err) { refuse(to_failure(err)); });
+}
+
+void connection_state::answer(const nlohmann::json& body) {
+  http_answer x;
+  x.body = dump(body);
+  answer(std::move(x));
+}
+
+void connection_state::refuse(const failure& why) {
+  answer(work_.on == route::plain_chat ? plain_error(why) : error_answer(why));
+}
+
+void connection_state::answer(http_answer x) {
+  if (std::exchange(work_.done, true) || !channel_)
+    return;
+  to_->metrics.answered(work_.on, x.status,
+                        static_cast<double>(self_->nanos() - work_.received) / 1e9);
+  if (work_.streaming)
+    return channel_->end();
+  x.headers.emplace_back("Sotto-Trace", work_.trace);
+  x.headers.emplace_back("x-request-id", work_.trace);
+  channel_->respond(std::move(x));
+}
+
+} // namespace sotto

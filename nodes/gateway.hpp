@@ -1,0 +1,37 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "messages/actors.hpp"
+#include "messages/partition.hpp"
+#include "nodes/gateway_metrics.hpp"
+#include "nodes/openai_api.hpp"
+#include "runtime/services.hpp"
+
+namespace sotto {
+
+/// What the surfaces of a node reach. Shared by all CONNECTIONs; outlives them.
+struct gateway_handles {
+  explicit gateway_handles(const options& from, node_services& services)
+      : with(from), metrics(services.metrics) {}
+
+  const partition_actor& home_of(const owner_key& owner) const {
+    return partitions[partition_of(owner, static_cast<uint32_t>(partitions.size()))];
+  }
+
+  surface with;
+  std::vector<partition_actor> partitions;
+  emotion_actor emotion;
+  embedding_actor embedding;
+  llm_actor llm;
+  gateway_metrics metrics;
+  /// The text of `GET /metrics`.
+  std::function<std::string()> metrics_text;
+  /// New turns are refused while it is set; `/readyz` says so.
+  std::atomic<bool> draining{false};
+};
+
+} // namespace sotto

@@ -1,0 +1,118 @@
+#include "nodes/http_server.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <charconv>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "messages/error.hpp"
+#include "nodes/http_session_impl.hpp"
+
+namespace sotto {
+
+namespace {
+
+class server final : public http_server, public std::enable_shared_from_this<server> {
+public:
+  server(reactor& io, const gateway_options& limits, socket_owner owner)
+      : acceptor_(io.io()), retry_(io.io()), limits_(limits), owner_(std::move(owner)) {}
+
+  error_code bind(const tcp::endpoint& at) {
+    error_code ec;
+    acceptor_.open(at.protocol(), ec);
+    if (!ec)
+      acceptor_.set_option(tcp::acceptor::reuse_address{true}, ec);
+    if (!ec)
+      acceptor_.bind(at, ec);
+    if (!ec)
+      acceptor_.listen(4096, ec);
+    if (!ec)
+      bound_ = acceptor_.local_endpoint(ec);
+    return ec;
+  }
+
+  void accept() {
+    acceptor_.async_accept([self = shared_from_this()](error_code ec, tcp::socket socket) {
+      if (!self->acceptor_.is_open())
+        return;
+      if (ec)
+        return self->accept_later(ec);
+      if (self->counts_->open < self->limits_.max_connections)
+        std::make_shared<http_session>(std::move(socket), self->limits_, self->counts_)
+            ->start(self->owner_);
+      self->accept();
+    });
+  }
+
+  // Out of descriptors, most likely: they come back as sockets close.
+  void accept_later(error_code ec) {
+    spdlog::warn("gateway cannot accept a connection: {}", ec.message());
+    retry_.expires_after(std::chrono::milliseconds{100});
+    retry_.async_wait([self = shared_from_this()](error_code) {
+      if (self->acceptor_.is_open())
+        self->accept();
+    });
+  }
+
+  std::string address() const override {
+    auto host = bound_.address().to_string();
+    return bound_.address().is_v6() ? fmt::format("[{}]:{}", host, bound_.port())
+                                    : fmt::format("{}:{}", host, bound_.port());
+  }
+
+  std::shared_ptr<const socket_counts> counts() const override { return counts_; }
+
+  void stop() override {
+    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+      error_code ignored;
+      self->acceptor_.close(ignored);
+      self->retry_.cancel();
+    });
+  }
+
+private:
+  tcp::acceptor acceptor_;
+  boost::asio::steady_timer retry_;
+  const gateway_options& limits_;
+  socket_owner owner_;
+  std::shared_ptr<socket_counts> counts_ = std::make_shared<socket_counts>();
+  tcp::endpoint bound_;
+};
+
+caf::expected<tcp::endpoint> endpoint_of(reactor& io, const std::string& listen) {
+  auto colon = listen.rfind(':');
+  auto host = listen.substr(0, colon);
+  auto port = colon == std::string::npos ? std::string{} : listen.substr(colon + 1);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  error_code ec;
+  tcp::resolver resolver{io.io()};
+  auto found = resolver.resolve(host, port, tcp::resolver::passive, ec);
+  if (host.empty() || port.empty() || ec || found.empty())
+    return to_error(
+        {sotto::ec::invalid,
+         fmt::format("gateway.listen: '{}' is no address such as 127.0.0.1:7700", listen),
+         "gateway.listen"});
+  return found.begin()->endpoint();
+}
+
+} // namespace
+
+caf::expected<std::shared_ptr<http_server>>
+http_server::open(reactor& io, const gateway_options& limits, socket_owner owner) {
+  auto at = endpoint_of(io, limits.listen);
+  if (!at)
+    return at.error();
+  auto made = std::make_shared<server>(io, limits, std::move(owner));
+  if (auto ec = made->bind(*at))
+    return to_error(
+        {sotto::ec::invalid,
+         fmt::format("gateway.listen: cannot listen on {}: {}", limits.listen, ec.message()),
+         "gateway.listen"});
+  boost::asio::post(io.io(), [made] { made->accept(); });
+  return std::shared_ptr<http_server>{made};
+}
+
+} // namespace sotto

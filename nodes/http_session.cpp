@@ -1,0 +1,338 @@
+#include "nodes/http_session_impl.hpp"
+
+#include <boost/asio/bind_executor.hpp>
+
+#include "nodes/json_output.hpp"
+#include "nodes/websocket_session.hpp"
+#include "runtime/clock.hpp"
+
+namespace sotto {
+
+namespace {
+
+constexpr auto actors_path = "/v1/actors";
+
+http_verb verb_of(http::verb x) {
+  switch (x) {
+  case http::verb::get:
+    return http_verb::get;
+  case http::verb::head:
+    return http_verb::head;
+  case http::verb::post:
+    return http_verb::post;
+  case http::verb::delete_:
+    return http_verb::del;
+  case http::verb::options:
+    return http_verb::options;
+  default:
+    return http_verb::other;
+  }
+}
+
+std::string text(boost::beast::string_view x) {
+  return {x.data(), x.size()};
+}
+
+} // namespace
+
+http_session::http_session(tcp::socket socket, const gateway_options& limits,
+                           std::shared_ptr<socket_counts> counts)
+    : stream_(std::move(socket)), limits_(limits), counts_(std::move(counts)) {
+  ++counts_->open;
+  error_code ignored;
+  stream_.socket().set_option(tcp::no_delay{true}, ignored);
+}
+
+http_session::~http_session() {
+  --counts_->open;
+}
+
+void http_session::start(const socket_owner& owner) {
+  events_ = owner(shared_from_this());
+  read_head(true);
+}
+
+// -- reading ------------------------------------------------------------------------------------
+
+void http_session::read_head(bool first) {
+  parser_.emplace();
+  parser_->header_limit(static_cast<uint32_t>(limits_.max_header));
+  parser_->body_limit(limits_.max_body);
+  // Between requests a kept-alive client may be silent for long; the first must come soon.
+  stream_.expires_after(first ? limits_.header_timeout : limits_.idle_timeout);
+  if (buffer_.size() > 0)
+    return read_head_on();
+  stream_.async_read_some(buffer_.prepare(16 * 1024),
+                          [self = shared_from_this()](error_code ec, size_t size) {
+                            if (ec)
+                              return self->finish();
+                            self->buffer_.commit(size);
+                            self->received_ = monotonic_nanos();
+                            self->read_head_on();
+                          });
+}
+
+void http_session::read_head_on() {
+  stream_.expires_after(limits_.header_timeout);
+  http::async_read_header(
+      stream_, buffer_, *parser_,
+      [self = shared_from_this()](error_code ec, size_t) { self->got_head(ec); });
+}
+
+void http_session::got_head(error_code ec) {
+  if (ec)
+    return refuse(ec);
+  auto& request = parser_->get();
+  if (boost::beast::websocket::is_upgrade(request))
+    return upgrade();
+  if (parser_->is_done())
+    return dispatch();
+  if (boost::beast::iequals(request[http::field::expect], "100-continue"))
+    return go_on();
+  read_body();
+}
+
+void http_session::go_on() {
+  auto text = std::make_shared<std::string>("HTTP/1.1 100 Continue\r\n\r\n");
+  boost::asio::async_write(stream_, boost::asio::buffer(*text),
+                           [self = shared_from_this(), text](error_code ec, size_t) {
+                             if (ec)
+                               self->finish();
+                             else
+                               self->read_body();
+                           });
+}
+
+void http_session::read_body() {
+  stream_.expires_after(limits_.body_timeout);
+  http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code ec, size_t) {
+    if (ec)
+      self->refuse(ec);
+    else
+      self->dispatch();
+  });
+}
+
+void http_session::dispatch() {
+  auto& request = parser_->get();
+  http_call call;
+  call.verb = verb_of(request.method());
+  auto target = text(request.target());
+  auto mark = target.find('?');
+  call.path = target.substr(0, mark);
+  if (mark != std::string::npos)
+    call.query = target.substr(mark + 1);
+  call.user = text(request["Sotto-User"]);
+  call.conversation = text(request["Sotto-Conversation"]);
+  call.priority = text(request["Sotto-Priority"]);
+  call.idempotency_key = text(request["Idempotency-Key"]);
+  call.traceparent = text(request["traceparent"]);
+  call.body = std::move(request.body());
+  call.received = received_;
+  keep_alive_ = request.keep_alive();
+  head_only_ = call.verb == http_verb::head;
+  ++counts_->requests;
+  busy_ = true;
+  ++round_;
+  stream_.expires_never();
+  watch();
+  events_.request(std::move(call));
+}
+
+void http_session::watch() {
+  stream_.socket().async_wait(tcp::socket::wait_read,
+                              [self = shared_from_this(), round = round_](error_code ec) {
+                                if (!ec && self->busy_ && round == self->round_)
+                                  self->peek();
+                              });
+}
+
+void http_session::peek() {
+  char byte = 0;
+  error_code ec;
+  stream_.socket().non_blocking(true, ec);
+  auto size =
+      stream_.socket().receive(boost::asio::buffer(&byte, 1), tcp::socket::message_peek, ec);
+  // More bytes are the next request: it waits for its turn.
+  if (size == 0 && ec != boost::asio::error::would_block)
+    finish();
+}
+
+void http_session::refuse(error_code ec) {
+  // Beast closes a stream whose time is over, so nobody can be told that it was too slow.
+  if (ec == http::error::end_of_stream || ec == boost::asio::error::connection_reset
+      || ec == boost::asio::error::operation_aborted || ec == boost::beast::error::timeout)
+    return finish();
+  failure why{sotto::ec::invalid, "the request is not valid HTTP: " + ec.message(), {}};
+  unsigned status = 400;
+  if (ec == http::error::header_limit) {
+    why.message = "the head of the request is too large";
+    status = 431;
+  } else if (ec == http::error::body_limit) {
+    why = {sotto::ec::too_large,
+           "the body is larger than " + std::to_string(limits_.max_body) + " bytes",
+           {}};
+    status = 413;
+  }
+  keep_alive_ = head_only_ = false;
+  busy_ = true;
+  auto answer = error_answer(why);
+  answer.status = status;
+  send(std::move(answer));
+}
+
+// -- writing ------------------------------------------------------------------------------------
+
+void http_session::respond(http_answer answer) {
+  boost::asio::post(stream_.get_executor(),
+                    [self = shared_from_this(), answer = std::move(answer)]() mutable {
+                      self->send(std::move(answer));
+                    });
+}
+
+template <class Body>
+static void set_head(http::response<Body>& to, http_answer& from, bool keep_alive) {
+  to.version(11);
+  to.result(from.status);
+  to.set(http::field::server, "sotto");
+  if (!from.content_type.empty())
+    to.set(http::field::content_type, from.content_type);
+  for (auto& [name, value] : from.headers)
+    to.insert(name, value);
+  to.keep_alive(keep_alive);
+}
+
+void http_session::send(http_answer answer) {
+  if (!busy_ || closed_)
+    return;
+  auto response = std::make_shared<http::response<http::string_body>>();
+  set_head(*response, answer, keep_alive_);
+  response->body() = std::move(answer.body);
+  response->prepare_payload();
+  if (head_only_)
+    response->body().clear(); // the length stays that of the body
+  stream_.expires_after(limits_.idle_timeout);
+  http::async_write(
+      stream_, *response,
+      [self = shared_from_this(), response](error_code ec, size_t) { self->answered(ec); });
+}
+
+void http_session::answered(error_code ec) {
+  busy_ = false;
+  if (ec || !keep_alive_ || closed_)
+    return finish();
+  read_head(false);
+}
+
+void http_session::begin(http_answer head) {
+  boost::asio::post(stream_.get_executor(),
+                    [self = shared_from_this(), head = std::move(head)]() mutable {
+                      self->start_stream(std::move(head));
+                    });
+}
+
+void http_session::start_stream(http_answer head) {
+  if (!busy_ || closed_)
+    return;
+  head_ = std::make_shared<http::response<http::empty_body>>();
+  set_head(*head_, head, keep_alive_);
+  head_->chunked(true);
+  serializer_ = std::make_shared<http::response_serializer<http::empty_body>>(*head_);
+  streaming_ = true;
+  writing_ = true;
+  stream_.expires_after(limits_.idle_timeout);
+  http::async_write_header(
+      stream_, *serializer_,
+      [self = shared_from_this()](error_code ec, size_t) { self->wrote_piece(ec); });
+}
+
+void http_session::piece(std::string bytes) {
+  boost::asio::post(stream_.get_executor(),
+                    [self = shared_from_this(), bytes = std::move(bytes)]() mutable {
+                      self->add_piece(std::move(bytes));
+                    });
+}
+
+void http_session::add_piece(std::string bytes) {
+  if (!streaming_ || closed_)
+    return;
+  unsent_ += bytes;
+  if (unsent_.size() > limits_.max_unsent)
+    return finish(); // too slow a reader
+  write_pieces();
+}
+
+void http_session::end() {
+  boost::asio::post(stream_.get_executor(), [self = shared_from_this()] {
+    self->ending_ = true;
+    self->write_pieces();
+  });
+}
+
+void http_session::write_pieces() {
+  if (!streaming_ || writing_ || closed_)
+    return;
+  auto last = unsent_.empty();
+  if (last && !ending_)
+    return;
+  writing_ = true;
+  sending_ = std::exchange(unsent_, {});
+  stream_.expires_after(limits_.idle_timeout);
+  auto done = [self = shared_from_this(), last](error_code ec, size_t) {
+    if (!last || ec)
+      return self->wrote_piece(ec);
+    self->streaming_ = self->writing_ = self->ending_ = false;
+    self->answered(ec);
+  };
+  if (last)
+    boost::asio::async_write(stream_, http::make_chunk_last(), done);
+  else
+    boost::asio::async_write(stream_, http::make_chunk(boost::asio::buffer(sending_)), done);
+}
+
+void http_session::wrote_piece(error_code ec) {
+  writing_ = false;
+  if (ec)
+    return finish();
+  stream_.expires_never();
+  write_pieces();
+}
+
+// -- the end ------------------------------------------------------------------------------------
+
+void http_session::finish() {
+  if (std::exchange(closed_, true))
+    return;
+  error_code ignored;
+  stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  stream_.close();
+  auto events = std::exchange(events_, {});
+  if (events.closed)
+    events.closed();
+}
+
+void http_session::upgrade() {
+  auto path = text(parser_->get().target());
+  if (path.substr(0, path.find('?')) != actors_path) {
+    keep_alive_ = head_only_ = false;
+    busy_ = true;
+    return send(error_answer({sotto::ec::not_found, "WebSockets are served at /v1/actors", {}}));
+  }
+  stream_.expires_never();
+  closed_ = true; // this object's part ends here; CONNECTION goes on writing through it
+  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, counts_);
+  successor_ = next;
+  next->start(parser_->release(), std::exchange(events_, {}));
+}
+
+void http_session::frame(std::string bytes) {
+  if (auto next = successor_.lock())
+    next->frame(std::move(bytes));
+}
+
+void http_session::close(uint16_t code, std::string reason) {
+  if (auto next = successor_.lock())
+    next->close(code, std::move(reason));
+}
+
+} // namespace sotto

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "config/options.hpp"
+#include "messages/context.hpp"
+#include "nodes/http_types.hpp"
+#include "runtime/reactor.hpp"
+
+namespace sotto {
+
+/// The socket as CONNECTION sees it. All functions may be called from any thread; what is sent
+/// after the socket closed is dropped.
+class reply_channel {
+public:
+  virtual ~reply_channel() = default;
+
+  /// Answers the request under way at once.
+  virtual void respond(http_answer answer) = 0;
+
+  /// Answers it piece by piece: a head (the body is not used), pieces, the end.
+  virtual void begin(http_answer head) = 0;
+  virtual void piece(std::string bytes) = 0;
+  virtual void end() = 0;
+
+  /// Sends a WebSocket frame.
+  virtual void frame(std::string bytes) = 0;
+
+  /// Closes a WebSocket with a status code (RFC 6455, 7.4) and a reason.
+  virtual void close(uint16_t code, std::string reason) = 0;
+};
+
+/// What the socket tells CONNECTION. Called on the reactor's thread; must not block.
+struct socket_events {
+  std::function<void(http_call)> request;
+  /// The client hung up while its request was under way, or the socket closed.
+  std::function<void()> hung_up;
+  std::function<void()> closed;
+  /// The socket became a WebSocket that speaks JSON (true) or msgpack; then its frames.
+  std::function<void(bool)> upgraded;
+  std::function<void(std::string)> frame;
+};
+
+/// What makes CONNECTION for a new socket.
+using socket_owner = std::function<socket_events(std::shared_ptr<reply_channel>)>;
+
+/// Counts of sockets, shared by all of a server's; used on the reactor's thread alone.
+struct socket_counts {
+  size_t open = 0;
+  size_t requests = 0;
+};
+
+} // namespace sotto

@@ -1,0 +1,136 @@
+#include "nodes/websocket_session.hpp"
+
+#include "messages/frontend.hpp"
+#include "nodes/json_output.hpp"
+
+namespace sotto {
+
+namespace {
+
+namespace websocket = boost::beast::websocket;
+
+/// The first offered subprotocol that is ours, or nothing.
+std::optional<frontend_format> choose(boost::beast::string_view offered) {
+  for (auto name : http::token_list{offered})
+    for (auto format : {frontend_format::msgpack, frontend_format::json})
+      if (std::string_view{name.data(), name.size()} == subprotocol(format))
+        return format;
+  return std::nullopt;
+}
+
+} // namespace
+
+websocket_session::websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
+                                     std::shared_ptr<socket_counts> counts)
+    : stream_(std::move(stream)), limits_(limits), counts_(std::move(counts)) {
+  ++counts_->open;
+}
+
+websocket_session::~websocket_session() {
+  --counts_->open;
+}
+
+void websocket_session::start(http::request<http::string_body> upgrade, socket_events events) {
+  upgrade_ = std::move(upgrade);
+  events_ = std::move(events);
+  auto format = choose(upgrade_[http::field::sec_websocket_protocol]);
+  if (!format)
+    return refuse();
+  json_ = *format == frontend_format::json;
+  auto timeouts = websocket::stream_base::timeout::suggested(boost::beast::role_type::server);
+  timeouts.idle_timeout = std::chrono::duration_cast<std::chrono::seconds>(limits_.idle_timeout);
+  timeouts.keep_alive_pings = true;
+  stream_.set_option(timeouts);
+  stream_.read_message_max(limits_.max_frame);
+  auto name = subprotocol(*format);
+  stream_.set_option(websocket::stream_base::decorator([name](websocket::response_type& x) {
+    x.set(http::field::sec_websocket_protocol, boost::beast::string_view{name.data(), name.size()});
+    x.set(http::field::server, "sotto");
+  }));
+  stream_.async_accept(upgrade_, [self = shared_from_this()](error_code ec) {
+    if (ec)
+      return self->finish();
+    self->stream_.binary(!self->json_);
+    self->events_.upgraded(self->json_);
+    self->read();
+  });
+}
+
+void websocket_session::refuse() {
+  auto answer =
+      error_answer({sotto::ec::invalid, "offer the subprotocol sotto.msgpack.v1 or sotto.json.v1",
+                    "Sec-WebSocket-Protocol"});
+  auto response =
+      std::make_shared<http::response<http::string_body>>(http::status::bad_request, 11);
+  response->set(http::field::content_type, answer.content_type);
+  response->body() = std::move(answer.body);
+  response->keep_alive(false);
+  response->prepare_payload();
+  http::async_write(stream_.next_layer(), *response,
+                    [self = shared_from_this(), response](error_code, size_t) { self->finish(); });
+}
+
+void websocket_session::read() {
+  stream_.async_read(buffer_, [self = shared_from_this()](error_code ec, size_t) {
+    if (ec)
+      return self->finish();
+    auto bytes = boost::beast::buffers_to_string(self->buffer_.data());
+    self->buffer_.consume(self->buffer_.size());
+    self->events_.frame(std::move(bytes));
+    self->read();
+  });
+}
+
+void websocket_session::frame(std::string bytes) {
+  boost::asio::post(
+      stream_.get_executor(), [self = shared_from_this(), bytes = std::move(bytes)]() mutable {
+        if (self->closing_ || self->closed_)
+          return;
+        self->unsent_bytes_ += bytes.size();
+        self->unsent_.push_back(std::move(bytes));
+        if (self->unsent_bytes_ > self->limits_.max_unsent)
+          return self->shut(websocket::close_code::try_again_later, "too much waits to be read");
+        if (!self->writing_)
+          self->write();
+      });
+}
+
+void websocket_session::write() {
+  if (unsent_.empty() || closed_)
+    return;
+  writing_ = true;
+  stream_.async_write(boost::asio::buffer(unsent_.front()),
+                      [self = shared_from_this()](error_code ec, size_t) {
+                        self->writing_ = false;
+                        if (ec)
+                          return self->finish();
+                        self->unsent_bytes_ -= self->unsent_.front().size();
+                        self->unsent_.pop_front();
+                        self->write();
+                      });
+}
+
+void websocket_session::close(uint16_t code, std::string reason) {
+  boost::asio::post(
+      stream_.get_executor(),
+      [self = shared_from_this(), code, reason = std::move(reason)] { self->shut(code, reason); });
+}
+
+void websocket_session::shut(uint16_t code, const std::string& reason) {
+  if (closed_ || std::exchange(closing_, true))
+    return;
+  websocket::close_reason why{static_cast<websocket::close_code>(code),
+                              boost::beast::string_view{reason.data(), reason.size()}};
+  stream_.async_close(why, [self = shared_from_this()](error_code) { self->finish(); });
+}
+
+void websocket_session::finish() {
+  if (std::exchange(closed_, true))
+    return;
+  boost::beast::get_lowest_layer(stream_).close();
+  auto events = std::exchange(events_, {});
+  if (events.closed)
+    events.closed();
+}
+
+} // namespace sotto

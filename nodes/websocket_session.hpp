@@ -1,0 +1,51 @@
+#pragma once
+
+#include <deque>
+
+#include "nodes/http_session_impl.hpp"
+
+namespace sotto {
+
+/// One WebSocket of `/v1/actors`. Frames are read one at a time and handed to CONNECTION; what is
+/// to be sent is queued up to `gateway.max_unsent` bytes, then the socket is closed with 1013: the
+/// reader is too slow. Pings go out when the socket is silent; no answer closes it.
+class websocket_session final : public reply_channel,
+                                public std::enable_shared_from_this<websocket_session> {
+public:
+  websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
+                    std::shared_ptr<socket_counts> counts);
+  ~websocket_session() override;
+
+  /// Accepts the upgrade with the first subprotocol that both sides know; refuses it with 400
+  /// where there is none.
+  void start(http::request<http::string_body> upgrade, socket_events events);
+
+  void respond(http_answer) override {}
+  void begin(http_answer) override {}
+  void piece(std::string) override {}
+  void end() override {}
+  void frame(std::string bytes) override;
+  void close(uint16_t code, std::string reason) override;
+
+private:
+  void refuse();
+  void read();
+  void write();
+  void shut(uint16_t code, const std::string& reason);
+  void finish();
+
+  boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
+  const gateway_options& limits_;
+  std::shared_ptr<socket_counts> counts_;
+  http::request<http::string_body> upgrade_;
+  socket_events events_;
+  boost::beast::flat_buffer buffer_;
+  std::deque<std::string> unsent_;
+  size_t unsent_bytes_ = 0;
+  bool json_ = false;
+  bool writing_ = false;
+  bool closing_ = false;
+  bool closed_ = false;
+};
+
+} // namespace sotto
