@@ -44,20 +44,19 @@ public:
     auto count = ::read(out_, buffer, sizeof(buffer));
     return {buffer, count > 0 ? static_cast<size_t>(count) : 0};
   }
+  /// Everything it writes until it has ended: its lock goes only with the whole process.
   std::string all() {
     std::string result;
     for (auto x = some(); !x.empty(); x = some())
       result += x;
-    return result;
-  }
-  /// Ends the process and returns what it had written and nobody read.
-  std::string kill() {
-    ::kill(pid_, SIGKILL);
-    auto result = all();
-    // Its lock goes only with the whole process.
     waitpid(pid_, nullptr, 0);
     pid_ = 0;
     return result;
+  }
+  /// Ends it and returns what it had written and nobody read.
+  std::string kill() {
+    ::kill(pid_, SIGKILL);
+    return all();
   }
 
 private:
