@@ -42,4 +42,8 @@ std::string to_toml(const options& x, bool explain);
 /// The whole configuration as one JSON object, nested as the TOML is.
 std::string to_json(const options& x);
 
+/// All keys, what they may be, their defaults and variables as Markdown tables:
+/// docs/configuration.md.
+std::string to_markdown();
+
 } // namespace sotto

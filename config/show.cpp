@@ -30,6 +30,22 @@ nlohmann::ordered_json table_json(const T& x, const std::vector<setting<T>>& tab
   return out;
 }
 
+/// Text for a cell of a table.
+std::string cell(std::string text) {
+  for (size_t at = 0; (at = text.find('|', at)) != std::string::npos; at += 2)
+    text.insert(at, 1, '\\');
+  return text;
+}
+
+template <class T>
+void append_rows(std::string& out, const std::vector<setting<T>>& table) {
+  const T defaults{};
+  for (auto& s : table)
+    out += fmt::format("| `{}` | {} | {} | {} |\n", s.key,
+                       s.required ? "required" : cell('`' + s.show(defaults) + '`'), cell(s.help),
+                       cell(s.form));
+}
+
 } // namespace
 
 std::string to_toml(const options& x, bool explain) {
@@ -65,6 +81,28 @@ std::string to_json(const options& x) {
   for (auto& p : x.personas)
     out["personas"].push_back(table_json(p, persona_settings()));
   return out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string to_markdown() {
+  constexpr std::string_view head = "\n| key | default | what for | what it may be |\n"
+                                    "|---|---|---|---|\n";
+  std::string out =
+      "# Configuration\n\n"
+      "Printed by `sotto config show --markdown`. A later source overrides an earlier one: the "
+      "defaults below, a profile (`--profile`, `SOTTO_PROFILE`, or `profile` in the file; "
+      "`ENABLE_PRODUCTION_OPTIMIZATION=true` means `production`), a TOML file (`--config`, "
+      "`SOTTO_CONFIG`), the environment, `--set key=value`. The variable of a key is `SOTTO_` "
+      "and the key in upper case with `_` for `.`: `gateway.listen` is "
+      "`SOTTO_GATEWAY_LISTEN`. `sotto config check` reports everything that is wrong.\n";
+  out += head;
+  append_rows(out, settings());
+  out += "\nEach `[[llm.deployments]]`, a provider that speaks the OpenAI API:\n";
+  out += head;
+  append_rows(out, deployment_settings());
+  out += "\nEach `[[personas]]`, who answers; without any there is `companion`:\n";
+  out += head;
+  append_rows(out, persona_settings());
+  return out;
 }
 
 } // namespace sotto

@@ -31,6 +31,8 @@ struct cli_call {
   option_sources sources;
   /// `config show`: say what each key is for.
   bool explain = false;
+  /// `config show`: print the documentation of all keys instead.
+  bool markdown = false;
 
   /// `chat` and `memory`: the node, and whose memory.
   std::string url;

@@ -41,6 +41,10 @@ std::vector<std::string> warnings_of(const options& x) {
 } // namespace
 
 int config_show_command(const cli_call& call, const loaded_options& x) {
+  if (call.markdown) {
+    print(to_markdown());
+    return exit_ok;
+  }
   for (auto& problem : x.problems)
     complain(problem);
   if (!x.problems.empty())

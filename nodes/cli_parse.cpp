@@ -59,6 +59,7 @@ void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& 
   auto show = config->add_subcommand("show", "Print all settings as they would be used");
   add_node_flags(*show, x);
   show->add_flag("--explain", x.call.explain, "Say what each setting is for and may be");
+  show->add_flag("--markdown", x.call.markdown, "Print the documentation of all settings instead");
   add_json(*show, x);
   commands.emplace_back(show, cli_command::config_show);
   auto check = config->add_subcommand("check", "Report everything that is wrong");

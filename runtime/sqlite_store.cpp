@@ -2,14 +2,13 @@
 
 #include <cerrno>
 #include <cstring>
-#include <unordered_map>
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "messages/partition.hpp"
 #include "runtime/data_folder.hpp"
+#include "runtime/memory_table.hpp"
 #include "runtime/migrations.hpp"
 #include "runtime/sqlite_view.hpp"
 
@@ -45,7 +44,9 @@ bool blames_write(int code) {
 
 class sqlite_store : public store {
 public:
-  explicit sqlite_store(store_options options) : shared_(std::make_shared<sqlite_shared>()) {
+  explicit sqlite_store(store_options options)
+      : shared_(std::make_shared<sqlite_shared>()),
+        table_(options.partitions, options.owner_cache) {
     shared_->path = (options.folder / "sotto.db").string();
     shared_->options = std::move(options);
   }
@@ -59,26 +60,17 @@ public:
 private:
   failure create_file();
   failure check_whole();
-  int prepare();
 
   enum class outcome { done, retry, failed };
   outcome attempt(std::span<const store_write> writes, std::vector<failure>& results, bool guarded);
-  int run(const store_write& x);
-  int insert(const store_write& x);
-  int insert_row(int64_t number, const memory& m, std::span<const float> vector);
-  int remove(const store_write& x);
-  int forget(const store_write& x);
-  /// The owner's number; 0 in `number` for an unknown one that is not to be `added`.
-  int number_of(const owner_key& owner, bool add, int64_t& number);
   outcome fail(int code);
   failure blame(int code);
 
   std::shared_ptr<sqlite_shared> shared_;
   std::unique_ptr<data_folder> folder_;
   sqlite::connection db_;
-  sqlite::statement begin_, commit_, find_owner_, add_owner_, add_memory_, remove_, forget_rows_,
-      forget_owner_;
-  std::unordered_map<owner_key, int64_t> numbers_;
+  sqlite::statement begin_, commit_;
+  memory_table table_;
   /// Why the last transaction failed.
   failure why_;
   /// Damage and a failed fsync stay: after them, what the database says it has written is not
@@ -134,24 +126,6 @@ failure sqlite_store::check_whole() {
   return why;
 }
 
-int sqlite_store::prepare() {
-  auto code = SQLITE_OK;
-  auto next = [&](sqlite::statement& x, std::string_view sql) {
-    if (code == SQLITE_OK)
-      code = x.prepare(db_, sql);
-  };
-  next(begin_, "BEGIN IMMEDIATE");
-  next(commit_, "COMMIT");
-  next(find_owner_, "SELECT number FROM owners WHERE tenant = ? AND owner = ?");
-  next(add_owner_, "INSERT INTO owners(tenant, owner, partition) VALUES(?, ?, ?)");
-  next(add_memory_, "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, "
-                    "created, own, vector) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  next(remove_, "DELETE FROM memories WHERE owner = ? AND id = ?");
-  next(forget_rows_, "DELETE FROM memories WHERE owner = ?");
-  next(forget_owner_, "DELETE FROM owners WHERE number = ?");
-  return code;
-}
-
 failure sqlite_store::open() {
   auto folder = data_folder::open(shared_->options.folder);
   if (!folder)
@@ -173,7 +147,11 @@ failure sqlite_store::open() {
   if (code == SQLITE_OK)
     code = truncate_log(db_);
   if (code == SQLITE_OK)
-    code = prepare();
+    code = begin_.prepare(db_, "BEGIN IMMEDIATE");
+  if (code == SQLITE_OK)
+    code = commit_.prepare(db_, "COMMIT");
+  if (code == SQLITE_OK)
+    code = table_.prepare(db_);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
@@ -206,7 +184,7 @@ sqlite_store::outcome sqlite_store::attempt(std::span<const store_write> writes,
     if (guarded)
       if (auto code = db_.exec("SAVEPOINT one"); code != SQLITE_OK)
         return fail(code);
-    auto code = run(writes[i]);
+    auto code = table_.apply(writes[i]);
     erases = erases || writes[i].what != store_write::kind::insert;
     if (code != SQLITE_OK) {
       if (!blames_write(code))
@@ -216,7 +194,7 @@ sqlite_store::outcome sqlite_store::attempt(std::span<const store_write> writes,
         return outcome::retry;
       }
       results[i] = blame(code);
-      numbers_.erase(writes[i].owner);
+      table_.lose(writes[i].owner);
       code = db_.exec("ROLLBACK TO one");
     }
     if (guarded && code == SQLITE_OK)
@@ -238,7 +216,7 @@ sqlite_store::outcome sqlite_store::fail(int code) {
             || code == SQLITE_IOERR_FSYNC;
   if (sqlite3_get_autocommit(db_.handle()) == 0)
     db_.exec("ROLLBACK");
-  numbers_.clear();
+  table_.lose();
   return outcome::failed;
 }
 
@@ -253,92 +231,6 @@ failure sqlite_store::blame(int code) {
   return {ec::invalid, sqlite3_errmsg(db_.handle()), {}};
 }
 
-int sqlite_store::run(const store_write& x) {
-  switch (x.what) {
-  case store_write::kind::insert:
-    return insert(x);
-  case store_write::kind::remove:
-    return remove(x);
-  case store_write::kind::forget:
-    return forget(x);
-  }
-  return SQLITE_CONSTRAINT;
-}
-
-int sqlite_store::insert(const store_write& x) {
-  int64_t number = 0;
-  auto code = x.memories.empty() ? SQLITE_OK : number_of(x.owner, true, number);
-  for (size_t i = 0; code == SQLITE_OK && i < x.memories.size(); ++i)
-    code = insert_row(number, x.memories[i],
-                      x.vectors.empty() ? std::span<const float>{} : x.vectors[i]);
-  return code;
-}
-
-int sqlite_store::insert_row(int64_t number, const memory& m, std::span<const float> vector) {
-  // A bind can fail for lack of memory only, and then leaves a null, which no column but `vector`
-  // takes.
-  add_memory_.bind(1, number);
-  add_memory_.bind(2, static_cast<int64_t>(m.seq));
-  add_memory_.bind(3, m.id);
-  add_memory_.bind(4, m.text);
-  add_memory_.bind(5, m.speaker);
-  add_memory_.bind(6, m.conversation);
-  add_memory_.bind(7, m.metadata);
-  add_memory_.bind(8, m.created);
-  add_memory_.bind(9, static_cast<int64_t>(m.own));
-  auto code = vector.empty() ? add_memory_.bind_null(10)
-                             : add_memory_.bind_blob(10, vector.data(), vector.size_bytes());
-  return code == SQLITE_OK ? add_memory_.run() : code;
-}
-
-int sqlite_store::remove(const store_write& x) {
-  int64_t number = 0;
-  if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
-    return code;
-  remove_.bind(1, number);
-  remove_.bind(2, x.id);
-  return remove_.run();
-}
-
-int sqlite_store::forget(const store_write& x) {
-  int64_t number = 0;
-  if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
-    return code;
-  numbers_.erase(x.owner);
-  forget_rows_.bind(1, number);
-  forget_owner_.bind(1, number);
-  auto code = forget_rows_.run();
-  return code == SQLITE_OK ? forget_owner_.run() : code;
-}
-
-int sqlite_store::number_of(const owner_key& owner, bool add, int64_t& number) {
-  if (auto i = numbers_.find(owner); i != numbers_.end()) {
-    number = i->second;
-    return SQLITE_OK;
-  }
-  find_owner_.bind(1, owner.tenant);
-  find_owner_.bind(2, owner.owner);
-  auto code = find_owner_.step();
-  number = code == SQLITE_ROW ? find_owner_.number(0) : 0;
-  find_owner_.reset();
-  if (code == SQLITE_DONE && add) {
-    add_owner_.bind(1, owner.tenant);
-    add_owner_.bind(2, owner.owner);
-    add_owner_.bind(3, int64_t{partition_of(owner, shared_->options.partitions)});
-    if (code = add_owner_.run(); code != SQLITE_OK)
-      return code;
-    number = sqlite3_last_insert_rowid(db_.handle());
-  } else if (code != SQLITE_DONE && code != SQLITE_ROW) {
-    return code;
-  }
-  if (number == 0)
-    return SQLITE_OK;
-  if (numbers_.size() >= shared_->options.owner_cache)
-    numbers_.clear();
-  numbers_.emplace(owner, number);
-  return SQLITE_OK;
-}
-
 caf::expected<std::unique_ptr<store_view>> sqlite_store::view() {
   auto result = std::make_unique<sqlite_view>(shared_);
   if (auto why = result->open())
@@ -347,9 +239,9 @@ caf::expected<std::unique_ptr<store_view>> sqlite_store::view() {
 }
 
 void sqlite_store::close() {
-  for (auto x : {&begin_, &commit_, &find_owner_, &add_owner_, &add_memory_, &remove_,
-                 &forget_rows_, &forget_owner_})
-    x->finish();
+  begin_.finish();
+  commit_.finish();
+  table_.finish();
   if (db_.handle() && folder_ && !broken_)
     truncate_log(db_);
   db_.close();

@@ -295,6 +295,13 @@ TEST_CASE("what is shown loads to the same") {
   CHECK(json["personas"][0]["name"] == "q");
 }
 
+TEST_CASE("the documentation of all keys is up to date") {
+  std::ifstream in{SOTTO_SOURCE_DIR "/docs/configuration.md", std::ios::binary};
+  std::string text{std::istreambuf_iterator<char>{in}, {}};
+  INFO("sotto config show --markdown > docs/configuration.md");
+  CHECK((text == to_markdown()));
+}
+
 TEST_CASE("a file that cannot be read is named") {
   option_sources from;
   from.file = "/nonexistent/sotto.toml";

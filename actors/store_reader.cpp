@@ -1,0 +1,79 @@
+#include "actors/store_reader.hpp"
+
+#include <prometheus/histogram.h>
+#include <spdlog/spdlog.h>
+
+namespace sotto {
+
+namespace {
+
+// Loads go first this often; then the log has grown enough.
+constexpr int most_put_off = 8;
+
+} // namespace
+
+void store_reader_state::init(self_pointer self, store_reader_options options,
+                              std::shared_ptr<store_view> from, embed_function embed) {
+  self_ = self;
+  options_ = options;
+  view_ = std::move(from);
+  embed_ = std::move(embed);
+  load_seconds_ = &prometheus::BuildHistogram()
+                       .Name("sotto_store_load_seconds")
+                       .Help("Time to load one owner, with its embeddings")
+                       .Register(self->services().metrics)
+                       .Add({}, prometheus::Histogram::BucketBoundaries{
+                                    0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5});
+  self_->delayed_send(self_, options_.maintain_every, atom::tick_v);
+}
+
+void store_reader_state::load(const context& ctx, const shard_actor& shard,
+                              const owner_key& owner) {
+  auto start = self_->nanos();
+  memory_write result;
+  failure why;
+  if (auto loaded = view_->load(owner)) {
+    result = std::move(*loaded);
+  } else {
+    result.owner = owner;
+    why = to_failure(loaded.error());
+  }
+  for (size_t i = 0; embed_ && i < result.memories.size(); ++i)
+    if (result.vectors[i].empty())
+      result.vectors[i] = embed_(result.memories[i].text);
+  load_seconds_->Observe(static_cast<double>(self_->nanos() - start) * 1e-9);
+  self_->send<caf::message_priority::high>(shard, self_->child(ctx), atom::loaded_v,
+                                           std::move(result), std::move(why));
+}
+
+void store_reader_state::tick() {
+  if (self_->backlog() > 0 && put_off_ < most_put_off)
+    ++put_off_;
+  else
+    maintain();
+  self_->delayed_send(self_, options_.maintain_every, atom::tick_v);
+}
+
+void store_reader_state::maintain() {
+  put_off_ = 0;
+  auto why = view_->maintain();
+  if (why && !failing_)
+    spdlog::error("store reader cannot move the log into the database: {}", why.message);
+  failing_ = static_cast<bool>(why);
+}
+
+maintaining_actor::behavior_type store_reader(actor_of<maintaining_actor, store_reader_state>* self,
+                                              store_reader_options options,
+                                              std::shared_ptr<store_view> from,
+                                              embed_function embed) {
+  auto& state = self->state;
+  state.init(self, options, std::move(from), std::move(embed));
+  return {
+      [&state](const context& ctx, atom::load, const shard_actor& shard, const owner_key& owner) {
+        state.load(ctx, shard, owner);
+      },
+      [&state](atom::tick) { state.tick(); },
+  };
+}
+
+} // namespace sotto

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "config/store_options.hpp"
+#include "runtime/base_actor.hpp"
+#include "runtime/store.hpp"
+
+namespace prometheus {
+class Histogram;
+} // namespace prometheus
+
+namespace sotto {
+
+/// The embedding of a text; called on STORE READER's thread.
+using embed_function = std::function<std::vector<float>(std::string_view)>;
+
+/// STORE READER with its own timer: look after the store.
+using maintaining_actor = store_reader_actor::extend<caf::reacts_to<atom::tick>>;
+
+/// STORE READER's state: loads owners, and between loads does what the committing thread should
+/// not wait for.
+class store_reader_state {
+public:
+  static inline const char* name = "store_reader";
+
+  using self_pointer = actor_of<maintaining_actor, store_reader_state>*;
+
+  void init(self_pointer self, store_reader_options options, std::shared_ptr<store_view> from,
+            embed_function embed);
+
+  void load(const context& ctx, const shard_actor& shard, const owner_key& owner);
+  void tick();
+
+private:
+  void maintain();
+
+  self_pointer self_ = nullptr;
+  store_reader_options options_;
+  std::shared_ptr<store_view> view_;
+  embed_function embed_;
+  /// Timers in a row at which loads went first.
+  int put_off_ = 0;
+  /// The latest maintenance failed; said once.
+  bool failing_ = false;
+  prometheus::Histogram* load_seconds_ = nullptr;
+};
+
+/// Spawn it detached: a load blocks its thread. `embed` computes the vectors that are not stored;
+/// without it they stay empty.
+maintaining_actor::behavior_type store_reader(actor_of<maintaining_actor, store_reader_state>* self,
+                                              store_reader_options options,
+                                              std::shared_ptr<store_view> from,
+                                              embed_function embed);
+
+} // namespace sotto

@@ -1,0 +1,120 @@
+#include "runtime/memory_table.hpp"
+
+#include "messages/partition.hpp"
+
+namespace sotto {
+
+int memory_table::prepare(sqlite::connection& db) {
+  db_ = db.handle();
+  auto code = SQLITE_OK;
+  auto next = [&](sqlite::statement& x, std::string_view sql) {
+    if (code == SQLITE_OK)
+      code = x.prepare(db, sql);
+  };
+  next(find_owner_, "SELECT number FROM owners WHERE tenant = ? AND owner = ?");
+  next(add_owner_, "INSERT INTO owners(tenant, owner, partition) VALUES(?, ?, ?)");
+  next(add_memory_, "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, "
+                    "created, own, vector) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  next(remove_, "DELETE FROM memories WHERE owner = ? AND id = ?");
+  next(forget_rows_, "DELETE FROM memories WHERE owner = ?");
+  next(forget_owner_, "DELETE FROM owners WHERE number = ?");
+  return code;
+}
+
+void memory_table::finish() {
+  for (auto x : {&find_owner_, &add_owner_, &add_memory_, &remove_, &forget_rows_, &forget_owner_})
+    x->finish();
+}
+
+int memory_table::apply(const store_write& x) {
+  switch (x.what) {
+  case store_write::kind::insert:
+    return insert(x);
+  case store_write::kind::remove:
+    return remove(x);
+  case store_write::kind::forget:
+    return forget(x);
+  }
+  return SQLITE_CONSTRAINT;
+}
+
+int memory_table::insert(const store_write& x) {
+  int64_t number = 0;
+  auto code = x.memories.empty() ? SQLITE_OK : number_of(x.owner, true, number);
+  for (size_t i = 0; code == SQLITE_OK && i < x.memories.size(); ++i)
+    code = insert_row(number, x.memories[i],
+                      x.vectors.empty() ? std::span<const float>{} : x.vectors[i]);
+  return code;
+}
+
+int memory_table::insert_row(int64_t number, const memory& m, std::span<const float> vector) {
+  // A bind can fail for lack of memory only, and then leaves a null, which no column but `vector`
+  // takes.
+  add_memory_.bind(1, number);
+  add_memory_.bind(2, static_cast<int64_t>(m.seq));
+  add_memory_.bind(3, m.id);
+  add_memory_.bind(4, m.text);
+  add_memory_.bind(5, m.speaker);
+  add_memory_.bind(6, m.conversation);
+  add_memory_.bind(7, m.metadata);
+  add_memory_.bind(8, m.created);
+  add_memory_.bind(9, static_cast<int64_t>(m.own));
+  auto code = vector.empty() ? add_memory_.bind_null(10)
+                             : add_memory_.bind_blob(10, vector.data(), vector.size_bytes());
+  return code == SQLITE_OK ? add_memory_.run() : code;
+}
+
+int memory_table::remove(const store_write& x) {
+  int64_t number = 0;
+  if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
+    return code;
+  remove_.bind(1, number);
+  remove_.bind(2, x.id);
+  return remove_.run();
+}
+
+int memory_table::forget(const store_write& x) {
+  int64_t number = 0;
+  if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
+    return code;
+  numbers_.erase(x.owner);
+  forget_rows_.bind(1, number);
+  forget_owner_.bind(1, number);
+  auto code = forget_rows_.run();
+  return code == SQLITE_OK ? forget_owner_.run() : code;
+}
+
+int memory_table::number_of(const owner_key& owner, bool add, int64_t& number) {
+  if (auto i = numbers_.find(owner); i != numbers_.end()) {
+    number = i->second;
+    return SQLITE_OK;
+  }
+  auto code = find_number(owner, add, number);
+  if (code != SQLITE_OK || number == 0)
+    return code;
+  if (numbers_.size() >= cache_)
+    numbers_.clear();
+  numbers_.emplace(owner, number);
+  return SQLITE_OK;
+}
+
+int memory_table::find_number(const owner_key& owner, bool add, int64_t& number) {
+  find_owner_.bind(1, owner.tenant);
+  find_owner_.bind(2, owner.owner);
+  auto code = find_owner_.step();
+  number = code == SQLITE_ROW ? find_owner_.number(0) : 0;
+  find_owner_.reset();
+  if (code == SQLITE_ROW || (code == SQLITE_DONE && !add))
+    return SQLITE_OK;
+  if (code != SQLITE_DONE)
+    return code;
+  add_owner_.bind(1, owner.tenant);
+  add_owner_.bind(2, owner.owner);
+  add_owner_.bind(3, int64_t{partition_of(owner, partitions_)});
+  code = add_owner_.run();
+  if (code == SQLITE_OK)
+    number = sqlite3_last_insert_rowid(db_);
+  return code;
+}
+
+} // namespace sotto

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <span>
+#include <unordered_map>
+
+#include "messages/store.hpp"
+#include "runtime/sqlite.hpp"
+
+namespace sotto {
+
+/// The statements that change the memories of a SQLite store. All results are SQLite's codes;
+/// transactions are the caller's.
+class memory_table {
+public:
+  /// `partitions`: into which owners are divided. `cache`: owners' numbers kept, at most.
+  memory_table(uint32_t partitions, size_t cache) : partitions_(partitions), cache_(cache) {}
+
+  int prepare(sqlite::connection& db);
+  void finish();
+
+  /// Makes one change. After a failure a part of it may be there: the caller rolls back.
+  int apply(const store_write& x);
+
+  /// Tells that a transaction, or what was done for one owner in it, was rolled back.
+  void lose() { numbers_.clear(); }
+  void lose(const owner_key& owner) { numbers_.erase(owner); }
+
+private:
+  int insert(const store_write& x);
+  int insert_row(int64_t number, const memory& m, std::span<const float> vector);
+  int remove(const store_write& x);
+  int forget(const store_write& x);
+  /// The owner's number; 0 for an unknown one that is not to be added.
+  int number_of(const owner_key& owner, bool add, int64_t& number);
+  int find_number(const owner_key& owner, bool add, int64_t& number);
+
+  uint32_t partitions_;
+  size_t cache_;
+  sqlite3* db_ = nullptr;
+  sqlite::statement find_owner_, add_owner_, add_memory_, remove_, forget_rows_, forget_owner_;
+  std::unordered_map<owner_key, int64_t> numbers_;
+};
+
+} // namespace sotto

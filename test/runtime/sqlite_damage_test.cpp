@@ -1,0 +1,161 @@
+#include "test/store_fixture.hpp"
+
+#include "runtime/migrations.hpp"
+#include "runtime/sqlite.hpp"
+
+using namespace sotto;
+using namespace sotto::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+/// A closed store with `count` memories of one owner.
+void make_store(const fs::path& folder, uint64_t count) {
+  auto db = open(in(folder));
+  for (uint64_t i = 1; i <= count; ++i)
+    REQUIRE_FALSE(apply(*db, insert("u", {row(i, fmt::format("m{}", i), std::string(500, 'x'))})));
+}
+
+void run_sql(const fs::path& file, const char* sql) {
+  sqlite::connection db;
+  REQUIRE(db.open(file.string()) == SQLITE_OK);
+  REQUIRE(db.exec(sql) == SQLITE_OK);
+}
+
+} // namespace
+
+TEST_CASE("a file that is no database is reported and left as it is") {
+  scratch dir;
+  auto file = dir.path / "sotto.db";
+  std::string garbage;
+  for (int i = 0; i < 5000; ++i)
+    garbage += static_cast<char>(i * 37);
+  std::ofstream{file, std::ios::binary} << garbage;
+  auto why = refusal(in(dir.path));
+  CHECK(why.code == ec::storage_failed);
+  CHECK_THAT(why.message, Contains(file.string()) && Contains("damaged") && Contains("backup"));
+  CHECK(read(file) == garbage);
+}
+
+TEST_CASE("a damaged header is reported and left as it is") {
+  scratch dir;
+  make_store(dir.path, 20);
+  auto file = dir.path / "sotto.db";
+  overwrite(file, 0, "GARBAGE GARBAGE!");
+  auto before = read(file);
+  CHECK_THAT(refusal(in(dir.path)).message, Contains("damaged"));
+  CHECK(read(file) == before);
+}
+
+TEST_CASE("a damaged page is found at the start while the database is small") {
+  scratch dir;
+  make_store(dir.path, 200);
+  auto file = dir.path / "sotto.db";
+  REQUIRE(fs::file_size(file) > 40'000);
+  for (std::streamoff page = 5; page < 9; ++page)
+    overwrite(file, page * 4096, std::string(64, '\x5a'));
+  auto before = read(file);
+  CHECK_THAT(refusal(in(dir.path)).message, Contains("damaged") && Contains("quick_check"));
+  CHECK(read(file) == before);
+}
+
+TEST_CASE("a database cut short is reported") {
+  scratch dir;
+  make_store(dir.path, 200);
+  auto file = dir.path / "sotto.db";
+  fs::resize_file(file, fs::file_size(file) / 2 / 4096 * 4096);
+  CHECK_THAT(refusal(in(dir.path)).message, Contains("damaged"));
+}
+
+TEST_CASE("damage met while running is reported and nothing more is acknowledged") {
+  scratch dir;
+  make_store(dir.path, 400);
+  auto file = dir.path / "sotto.db";
+  for (std::streamoff page = 7; page * 4096 < static_cast<std::streamoff>(fs::file_size(file));
+       ++page)
+    overwrite(file, page * 4096, std::string(512, '\x5a'));
+  auto options = in(dir.path);
+  options.check_bytes = 0;
+  auto db = open(options);
+  auto view = db->view();
+  REQUIRE(view);
+  auto back = (*view)->load({"acme", "u"});
+  REQUIRE_FALSE(back);
+  auto why = to_failure(back.error());
+  CHECK(why.code == ec::storage_failed);
+  CHECK_THAT(why.message, Contains(file.string()) && Contains("damaged"));
+  CHECK(apply(*db, insert("u", {row(1000, "n1")})).code == ec::storage_failed);
+  // An owner whose pages are whole is refused as well: the store as such is not to be trusted.
+  CHECK(apply(*db, insert("fresh", {row(1, "n2")})).code == ec::storage_failed);
+}
+
+TEST_CASE("a database without a database file but with a log is reported") {
+  scratch dir;
+  std::ofstream{dir.path / "sotto.db-wal"} << "what was acknowledged";
+  CHECK_THAT(refusal(in(dir.path)).message, Contains("missing or empty"));
+  CHECK_FALSE(fs::exists(dir.path / "sotto.db"));
+}
+
+TEST_CASE("a log cut short gives back the whole batches before the cut") {
+  scratch dir;
+  auto live = dir.path / "live";
+  auto db = open(in(live));
+  for (uint64_t i = 0; i < 30; ++i) {
+    std::vector<store_write> batch;
+    for (uint64_t j = 1; j <= 10; ++j)
+      batch.push_back(insert("u", {row(i * 10 + j, fmt::format("m{}", i * 10 + j))}));
+    for (auto& x : db->apply(batch))
+      REQUIRE_FALSE(x);
+  }
+  auto size = fs::file_size(live / "sotto.db-wal");
+  size_t most = 0;
+  for (int cut = 1; cut <= 10; ++cut) {
+    auto copy = dir.path / fmt::format("copy{}", cut);
+    fs::create_directory(copy);
+    fs::copy_file(live / "sotto.db", copy / "sotto.db");
+    fs::copy_file(live / "sotto.db-wal", copy / "sotto.db-wal");
+    fs::resize_file(copy / "sotto.db-wal", size * static_cast<unsigned>(cut) / 10);
+    auto damaged = open(in(copy));
+    auto back = load(*damaged, "u");
+    CHECK(back.memories.size() % 10 == 0);
+    CHECK(back.memories.size() >= most);
+    most = back.memories.size();
+    for (size_t i = 0; i < back.memories.size(); ++i)
+      CHECK(back.memories[i].seq == i + 1);
+  }
+  CHECK(most == 300);
+}
+
+TEST_CASE("a newer schema is refused and left as it is") {
+  scratch dir;
+  make_store(dir.path, 1);
+  auto file = dir.path / "sotto.db";
+  run_sql(file, "UPDATE schema_version SET version = 99");
+  auto before = read(file);
+  auto why = refusal(in(dir.path));
+  CHECK(why.code == ec::storage_failed);
+  CHECK_THAT(why.message, Contains("newer release") && Contains("99"));
+  CHECK(read(file) == before);
+}
+
+TEST_CASE("a database of another program is refused and left as it is") {
+  scratch dir;
+  auto file = dir.path / "sotto.db";
+  std::ofstream{file};
+  run_sql(file, "CREATE TABLE recipes(name TEXT)");
+  auto before = read(file);
+  CHECK_THAT(refusal(in(dir.path)).message, Contains("another program"));
+  CHECK(read(file) == before);
+}
+
+TEST_CASE("migrating twice changes nothing") {
+  scratch dir;
+  make_store(dir.path, 3);
+  auto file = dir.path / "sotto.db";
+  sqlite::connection db;
+  REQUIRE(db.open(file.string()) == SQLITE_OK);
+  CHECK_FALSE(migrate(db));
+  CHECK(db.number("SELECT count(*) FROM schema_version", 0) == 1);
+  CHECK(db.number("SELECT version FROM schema_version", 0) == newest_schema());
+  CHECK(db.number("SELECT count(*) FROM memories", 0) == 3);
+}
