@@ -1,0 +1,178 @@
+#include "actors/emotion_lexicon.hpp"
+
+#include <bit>
+#include <charconv>
+#include <cstdlib>
+
+#include <xxhash.h>
+
+#include "messages/error.hpp"
+#include "runtime/mapped_file.hpp"
+
+namespace sotto {
+
+namespace {
+
+constexpr double increment = 0.293;
+
+// The word lists of the reference (Hutto and Gilbert, 2014; vaderSentiment 3.3.2).
+constexpr const char* negators[]{
+    "aint",   "arent",    "cannot",  "cant",     "couldnt",  "darent",   "didnt",   "doesnt",
+    "ain't",  "aren't",   "can't",   "couldn't", "daren't",  "didn't",   "doesn't", "dont",
+    "hadnt",  "hasnt",    "havent",  "isnt",     "mightnt",  "mustnt",   "neither", "don't",
+    "hadn't", "hasn't",   "haven't", "isn't",    "mightn't", "mustn't",  "neednt",  "needn't",
+    "never",  "none",     "nope",    "nor",      "not",      "nothing",  "nowhere", "oughtnt",
+    "shant",  "shouldnt", "uhuh",    "wasnt",    "werent",   "oughtn't", "shan't",  "shouldn't",
+    "uh-uh",  "wasn't",   "weren't", "without",  "wont",     "wouldnt",  "won't",   "wouldn't",
+    "rarely", "seldom",   "despite"};
+
+constexpr const char* boosters[]{
+    "absolutely",    "amazingly",    "awfully",       "completely", "considerable", "considerably",
+    "decidedly",     "deeply",       "effing",        "enormous",   "enormously",   "entirely",
+    "especially",    "exceptional",  "exceptionally", "extreme",    "extremely",    "fabulously",
+    "flipping",      "flippin",      "frackin",       "fracking",   "fricking",     "frickin",
+    "frigging",      "friggin",      "fully",         "fuckin",     "fucking",      "fuggin",
+    "fugging",       "greatly",      "hella",         "highly",     "hugely",       "incredible",
+    "incredibly",    "intensely",    "major",         "majorly",    "more",         "most",
+    "particularly",  "purely",       "quite",         "really",     "remarkably",   "so",
+    "substantially", "thoroughly",   "total",         "totally",    "tremendous",   "tremendously",
+    "uber",          "unbelievably", "unusually",     "utter",      "utterly",      "very"};
+
+constexpr const char* dampeners[]{
+    "almost",   "barely",   "hardly",     "kinda",      "kindof",       "kind-of", "less",
+    "little",   "marginal", "marginally", "occasional", "occasionally", "partly",  "scarce",
+    "scarcely", "slight",   "slightly",   "somewhat",   "sorta",        "sortof",  "sort-of"};
+
+struct named {
+  const char* word;
+  rule_word id;
+};
+constexpr named rule_words[]{
+    {"at", rule_word::at},           {"ass", rule_word::ass},     {"bad", rule_word::bad},
+    {"beating", rule_word::beating}, {"bomb", rule_word::bomb},   {"broken", rule_word::broken},
+    {"bus", rule_word::bus},         {"but", rule_word::but},     {"death", rule_word::death},
+    {"die", rule_word::die},         {"doubt", rule_word::doubt}, {"enough", rule_word::enough},
+    {"for", rule_word::for_},        {"heart", rule_word::heart}, {"just", rule_word::just},
+    {"kind", rule_word::kind},       {"kiss", rule_word::kiss},   {"least", rule_word::least},
+    {"never", rule_word::never},     {"no", rule_word::no},       {"nor", rule_word::nor},
+    {"of", rule_word::of},           {"or", rule_word::or_},      {"right", rule_word::right},
+    {"shit", rule_word::shit},       {"so", rule_word::so},       {"sort", rule_word::sort},
+    {"stop", rule_word::stop},       {"the", rule_word::the},     {"this", rule_word::this_},
+    {"to", rule_word::to},           {"very", rule_word::very},   {"without", rule_word::without},
+    {"yeah", rule_word::yeah}};
+
+constexpr std::array<std::string_view, feelings> feeling_names{
+    "neutral", "joy",       "sadness", "anger", "fear",       "surprise", "disgust",
+    "love",    "gratitude", "pride",   "shame", "excitement", "calm"};
+
+uint64_t hash_of(std::string_view word) {
+  return XXH3_64bits(word.data(), word.size());
+}
+
+/// The next field of a line, up to a tab or the end.
+std::string_view take(std::string_view& line) {
+  auto field = line.substr(0, line.find('\t'));
+  line.remove_prefix(std::min(field.size() + 1, line.size()));
+  return field;
+}
+
+} // namespace
+
+std::string_view to_string(feeling x) {
+  return feeling_names[static_cast<size_t>(x)];
+}
+
+lexicon_entry& emotion_lexicon::entry(std::string_view word) {
+  auto [at, isnew] = names_.try_emplace(std::string{word}, static_cast<uint32_t>(entries_.size()));
+  if (isnew)
+    entries_.emplace_back();
+  return entries_[at->second];
+}
+
+void emotion_lexicon::add_rules() {
+  for (auto* word : negators)
+    entry(word).flags |= lexicon_entry::negator;
+  auto boost = [this](const char* word, double by) {
+    auto& x = entry(word);
+    x.flags |= lexicon_entry::booster;
+    x.increment = by;
+  };
+  for (auto* word : boosters)
+    boost(word, increment);
+  for (auto* word : dampeners)
+    boost(word, -increment);
+  for (auto& x : rule_words)
+    entry(x.word).word = x.id;
+}
+
+void emotion_lexicon::add_feelings() {
+  for (auto& x : feeling_words()) {
+    auto& to = entry(x.word);
+    (to.felt == feeling::none ? to.felt : to.felt_too) = x.felt;
+    to.strength = std::max(to.strength, x.strength);
+  }
+}
+
+void emotion_lexicon::index() {
+  slots_.resize(std::bit_ceil(entries_.size() * 4));
+  for (auto& [word, number] : names_) {
+    auto hash = hash_of(word);
+    auto i = hash & (slots_.size() - 1);
+    while (slots_[i].entry != 0)
+      i = (i + 1) & (slots_.size() - 1);
+    slots_[i] = {hash, number + 1};
+  }
+  names_ = {};
+}
+
+const lexicon_entry* emotion_lexicon::find(std::string_view word) const {
+  auto hash = hash_of(word);
+  // Words are told apart by their whole 64-bit hash: of these few thousand no two share one, and a
+  // foreign word meets one of them with a probability of 1e-15.
+  for (auto i = hash & (slots_.size() - 1); slots_[i].entry != 0; i = (i + 1) & (slots_.size() - 1))
+    if (slots_[i].hash == hash)
+      return &entries_[slots_[i].entry - 1];
+  return nullptr;
+}
+
+std::string_view emotion_lexicon::emoji(char32_t c) const {
+  auto at = emoji_.find(c);
+  return at == emoji_.end() ? std::string_view{} : std::string_view{at->second};
+}
+
+caf::expected<std::shared_ptr<const emotion_lexicon>>
+emotion_lexicon::load(const std::string& path) {
+  auto file = mapped_file::open(path);
+  if (!file)
+    return file.error();
+  auto text = (*file)->bytes();
+  auto made = std::make_shared<emotion_lexicon>();
+  constexpr std::string_view magic = "SOTTOEM1\n";
+  auto good = text.starts_with(magic);
+  text.remove_prefix(good ? magic.size() : 0);
+  while (good && !text.empty()) {
+    auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    auto kind = take(line), key = take(line), value = take(line);
+    uint32_t code = 0;
+    if (kind == "w" && !key.empty()) {
+      auto& x = made->entry(key);
+      x.valence = std::strtod(std::string{value}.c_str(), nullptr);
+      x.flags |= lexicon_entry::rated;
+    } else if (kind == "e"
+               && std::from_chars(key.data(), key.data() + key.size(), code).ec == std::errc{}) {
+      made->emoji_[code] = value;
+    } else {
+      good = false;
+    }
+  }
+  if (!good || made->entries_.empty())
+    return to_error(
+        {ec::invalid, path + " is no list of emotion words; run scripts/data/fetch", {}});
+  made->add_rules();
+  made->add_feelings();
+  made->index();
+  return std::shared_ptr<const emotion_lexicon>{std::move(made)};
+}
+
+} // namespace sotto

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "actors/emotion_lexicon.hpp"
+
+namespace sotto {
+
+/// One word of a text as VADER sees it.
+struct vader_token {
+  const lexicon_entry* entry = nullptr;
+  bool upper = false;
+  /// Holds "n't".
+  bool negated = false;
+
+  bool has(lexicon_entry::flag x) const { return entry && (entry->flags & x) != 0; }
+  bool is(rule_word x) const { return entry && entry->word == x; }
+  bool negates() const { return negated || has(lexicon_entry::negator); }
+};
+
+/// A text split for VADER, and what its rules need besides.
+struct vader_text {
+  std::vector<vader_token> tokens;
+  /// Some words are in capitals and some are not.
+  bool mixed_case = false;
+  int exclamations = 0;
+  int questions = 0;
+};
+
+/// Splits as the reference does: emoji become their names, words end at Unicode white space,
+/// ASCII punctuation around words of more than two characters goes. A byte that is no UTF-8 counts
+/// as a letter without meaning. `to` is emptied first; its memory is used again.
+void split(std::string_view text, const emotion_lexicon& lexicon, vader_text& to);
+
+struct vader_scores {
+  /// Rounded as the reference does: three decimals, compound four.
+  double neg = 0, neu = 0, pos = 0, compound = 0;
+};
+
+/// VADER's rule-based sentiment (Hutto and Gilbert, ICWSM 2014), equal to the Python reference
+/// (vaderSentiment 3.3.2).
+vader_scores score(const vader_text& text);
+
+} // namespace sotto
