@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime/scrubbing_vfs.hpp"
+
 namespace sotto::sqlite {
 
 namespace {
@@ -33,8 +35,8 @@ std::string_view advice(int code) {
 int connection::open(const std::string& path) {
   close();
   path_ = path;
-  auto code =
-      sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  auto code = sqlite3_open_v2(path.c_str(), &handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+                              scrubbing_vfs());
   if (handle_)
     sqlite3_extended_result_codes(handle_, 1);
   return code;

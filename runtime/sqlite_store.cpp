@@ -63,6 +63,8 @@ private:
 
   enum class outcome { done, retry, failed };
   outcome attempt(std::span<const store_write> writes, std::vector<failure>& results, bool guarded);
+  /// In a transaction: drops cached pages that may hold what the log was just cleaned of.
+  void drop_remains();
   outcome fail(int code);
   failure blame(int code);
 
@@ -71,6 +73,8 @@ private:
   sqlite::connection db_;
   sqlite::statement begin_, commit_;
   memory_table table_;
+  /// The cleaning of the log after which the cache was dropped.
+  uint64_t cleaned_ = 0;
   /// Why the last transaction failed.
   failure why_;
   /// Damage and a failed fsync stay: after them, what the database says it has written is not
@@ -177,6 +181,7 @@ sqlite_store::outcome sqlite_store::attempt(std::span<const store_write> writes,
                                             std::vector<failure>& results, bool guarded) {
   if (auto code = begin_.run(); code != SQLITE_OK)
     return fail(code);
+  drop_remains();
   bool erases = false;
   for (size_t i = 0; i < writes.size(); ++i) {
     if (results[i])
@@ -207,6 +212,14 @@ sqlite_store::outcome sqlite_store::attempt(std::span<const store_write> writes,
   if (erases)
     shared_->erased = true;
   return outcome::done;
+}
+
+void sqlite_store::drop_remains() {
+  auto ended = shared_->cleanings_ended.load();
+  if (ended == cleaned_ && shared_->cleanings_begun.load() == ended)
+    return;
+  sqlite3_db_release_memory(db_.handle());
+  cleaned_ = ended;
 }
 
 sqlite_store::outcome sqlite_store::fail(int code) {

@@ -12,8 +12,9 @@ namespace sotto {
 ///
 /// SQLite with write-ahead log and synchronous=FULL: a commit is one fsync of the log. The
 /// committing connection never checkpoints; `store_view::maintain` does. `secure_delete` is ON
-/// (not FAST, which leaves the content of freed pages): what was removed is overwritten with zeros,
-/// and the log, which still has it, is truncated by the next `maintain`, `close` or open.
+/// (not FAST, which leaves the content of freed pages) and pages go to the file through
+/// `scrubbing_vfs`: of what was removed no byte stays in the database, and the log, which still has
+/// it, is truncated by the next `maintain`, `close` or open.
 caf::expected<std::unique_ptr<store>> open_sqlite_store(store_options options);
 
 } // namespace sotto

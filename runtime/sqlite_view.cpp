@@ -108,10 +108,12 @@ failure sqlite_view::maintain() {
     return {};
   // The bulk is moved beside running commits; only what came meanwhile is moved with commits shut
   // out, and that only where the log must become empty.
+  shared_->cleanings_begun += erased ? 1 : 0;
   auto code =
       sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
   if (code == SQLITE_OK && (erased || bytes >= options.restart_bytes))
     code = truncate_log(db_);
+  shared_->cleanings_ended += erased ? 1 : 0;
   if (erased && code != SQLITE_OK)
     shared_->erased = true;
   return code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY ? failure{} : db_.explain(code);

@@ -14,6 +14,11 @@ struct sqlite_shared {
   std::string path;
   /// Something was removed and may still be in the log.
   std::atomic<bool> erased{false};
+  /// Times that the log began, and ended, to be truncated because of it. The committing connection
+  /// may hold pages with remains in its cache, and must not write them into the new log: it drops
+  /// its cache when these differ, or have changed.
+  std::atomic<uint64_t> cleanings_begun{0};
+  std::atomic<uint64_t> cleanings_ended{0};
 };
 
 /// Settings of every connection to the store.

@@ -174,6 +174,33 @@ TEST_CASE("a syntax error is reported with its place") {
   CHECK_THAT(x.problems[0], Catch::StartsWith("f:2:") && Contains("expected value"));
 }
 
+TEST_CASE("letters outside ASCII are refused outside texts and kept within") {
+  for (auto text :
+       {"\xc3\xa9 = 1", "a = \xc3\xa9", "a = 1 \xd2\x80", "[\xc3\xa9]", "a\xe2\x80\xa8 = 1",
+        "a =\xc2\xa0"
+        "1"})
+    CHECK(read_toml(text).problems.size() == 1);
+  CHECK(read_toml("b = 1\na \xc3\xa9").problems.at(0).line == 2);
+  CHECK(read_toml("b = 1\na \xc3\xa9").problems.at(0).column == 3);
+  for (auto text :
+       {"a = '\xc3\xa9' # \xc3\xa9",
+        "\xef\xbb\xbf"
+        "a = \"\xc3\xa9\"",
+        "a = \"\"\"\n\xc3\xa9\"\"\"", "'b#' = 1 # '\na = '\xc3\xa9'",
+        "a = '\xc3\xa9'\nb = \"\\\"\xc3\xa9\"", "b = \"\"\"x\"\"\"\"\"\na = '\xc3\xa9'"}) {
+    auto kept = read_toml(text);
+    REQUIRE(kept.problems.empty());
+    CHECK(std::any_of(kept.entries.begin(), kept.entries.end(), [](auto& x) {
+      return x.key == "a" && std::get<std::string>(x.value) == "\xc3\xa9";
+    }));
+  }
+}
+
+TEST_CASE("a table without a proper name is refused") {
+  for (auto text : {"[=]", "[]", "[[=]]", "[a.]", "[", "[a]]", "[a", "= 1"})
+    CHECK(read_toml(text).problems.size() == 1);
+}
+
 TEST_CASE("a value in the place of a table is explained") {
   CHECK_THAT(load_file("gateway = 5\n").problems.at(0), Contains("write [gateway]"));
   CHECK_THAT(load_file("personas = 'x'\n").problems.at(0), Contains("[[personas]]"));
