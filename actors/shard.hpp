@@ -5,14 +5,12 @@
 #include <memory>
 #include <unordered_map>
 
+#include "actors/embed_function.hpp"
 #include "actors/owner_index.hpp"
 #include "config/shard_options.hpp"
 #include "runtime/base_actor.hpp"
 
 namespace sotto {
-
-/// Embeds a text; an empty function where there are no word vectors.
-using embed_function = std::function<std::vector<float>(std::string_view)>;
 
 /// SHARD's state: the memories of a partition's owners. An owner is loaded when first asked for,
 /// and evicted, least recently used first, when the shard holds more than its share.

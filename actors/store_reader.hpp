@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "actors/embed_function.hpp"
 #include "config/store_options.hpp"
 #include "runtime/base_actor.hpp"
 #include "runtime/store.hpp"
@@ -12,9 +13,6 @@ class Histogram;
 } // namespace prometheus
 
 namespace sotto {
-
-/// The embedding of a text; called on STORE READER's thread.
-using embed_function = std::function<std::vector<float>(std::string_view)>;
 
 /// STORE READER with its own timer: look after the store.
 using maintaining_actor = store_reader_actor::extend<caf::reacts_to<atom::tick>>;

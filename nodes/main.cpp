@@ -2,34 +2,53 @@
 #include <exception>
 #include <stdexcept>
 
+#include "actors/emotion_lines.hpp"
+#include "actors/sentence_embedder.hpp"
+#include "config/load.hpp"
+#include "messages/error.hpp"
 #include "nodes/cli.hpp"
 #include "nodes/cli_commands.hpp"
-
-#if __has_include("nodes/node.hpp")
 #include "nodes/node.hpp"
-#else
-namespace sotto {
-static int run_node(const options&) {
-  complain("this program was built without the node");
-  return exit_failure;
-}
-} // namespace sotto
-#endif
+#include "nodes/senses_lines.hpp"
 
 namespace {
 
-sotto::line_handler no_engine(const sotto::options&, bool) {
-  throw std::runtime_error("this program was built without the engines of emotion and embedding");
+using namespace sotto;
+
+template <class Engine>
+std::shared_ptr<const Engine> load(const options& with, const char* file) {
+  auto loaded = Engine::load(find_data_files(with) + '/' + file);
+  if (!loaded)
+    throw std::runtime_error(to_failure(loaded.error()).message);
+  return std::move(*loaded);
+}
+
+line_handler open_emotion(const options& with, bool json) {
+  auto engine = load<emotion_engine>(with, "emotion.bin");
+  if (json)
+    return [engine](std::string_view line, std::string& out) {
+      append_emotion_line(*engine, line, out);
+    };
+  return [engine](std::string_view line, std::string& out) {
+    append_mood(engine->read(line), line, out);
+  };
+}
+
+line_handler open_embedding(const options& with, bool json) {
+  auto engine = load<sentence_embedder>(with, "words.bin");
+  return [engine, json](std::string_view line, std::string& out) {
+    append_embedding(engine->embed(line), json, out);
+  };
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
   try {
-    return sotto::run_cli({argv + std::min(argc, 1), argv + argc},
-                          {sotto::run_node, no_engine, no_engine});
+    return run_cli({argv + std::min(argc, 1), argv + argc},
+                   {run_node, open_emotion, open_embedding});
   } catch (const std::exception& problem) {
-    sotto::complain(problem.what());
-    return sotto::exit_failure;
+    complain(problem.what());
+    return exit_failure;
   }
 }

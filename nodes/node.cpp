@@ -1,0 +1,275 @@
+#include "nodes/node.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+#include <cblas.h>
+#include <prometheus/text_serializer.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include "actors/builtin_responder.hpp"
+#include "actors/llm_connection.hpp"
+#include "actors/llm_scheduler.hpp"
+#include "actors/partition.hpp"
+#include "actors/senses.hpp"
+#include "actors/shard.hpp"
+#include "actors/store_reader.hpp"
+#include "actors/store_writer.hpp"
+#include "nodes/cli.hpp"
+#include "nodes/connection.hpp"
+#include "nodes/http_server.hpp"
+#include "runtime/logging.hpp"
+#include "runtime/sqlite_store.hpp"
+
+namespace sotto {
+
+namespace {
+
+uint32_t worker_count(const options& with) {
+  return with.node.workers > 0 ? with.node.workers
+                               : std::max(2U, std::thread::hardware_concurrency());
+}
+
+/// The process's own figures, read when they are asked for.
+void append_process(std::string& text) {
+  std::ifstream file{"/proc/self/statm"};
+  uint64_t pages = 0, resident = 0;
+  file >> pages >> resident;
+  auto bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  text += fmt::format("# HELP process_resident_memory_bytes Resident memory\n"
+                      "# TYPE process_resident_memory_bytes gauge\n"
+                      "process_resident_memory_bytes {}\n",
+                      bytes);
+}
+
+class running_node final : public node {
+public:
+  explicit running_node(const options& with)
+      : with_(with),
+        services_(std::make_shared<node_services>(
+            with.node.seed != 0 ? with.node.seed : entropy_seed(), with.trace.capacity)),
+        config_(services_) {
+    services_->mailbox_bound = with.node.mailbox_bound;
+    config_.set("scheduler.max-threads", worker_count(with));
+  }
+
+  ~running_node() override { stop(); }
+
+  failure open() {
+    openblas_set_num_threads(1); // an actor's work stays on its thread
+    auto opened = open_sqlite_store(with_.store);
+    if (!opened)
+      return to_failure(opened.error());
+    store_ = std::move(*opened);
+    auto view = store_->view();
+    if (!view)
+      return to_failure(view.error());
+    load_senses();
+    system_ = std::make_unique<caf::actor_system>(config_);
+    gateway_ = std::make_shared<gateway_handles>(with_, *services_);
+    start_store(std::move(*view));
+    start_models();
+    start_partitions();
+    gateway_->metrics_text = [this] { return metrics_text(); };
+    auto server =
+        http_server::open(reactor_, gateway_->with.limits, connect_sockets(*system_, gateway_));
+    if (!server)
+      return to_failure(server.error());
+    server_ = std::move(*server);
+    return {};
+  }
+
+  std::string address() const override { return server_->address(); }
+
+  bool drain() override {
+    gateway_->draining = true;
+    server_->stop();
+    auto all = drain_partitions();
+    drain_store();
+    stop();
+    return all;
+  }
+
+private:
+  void load_senses() {
+    auto folder = find_data_files(with_);
+    if (auto x = emotion_engine::load(folder + "/emotion.bin"))
+      emotion_engine_ = std::move(*x);
+    else
+      spdlog::warn("node runs without emotion: {}", to_failure(x.error()).message);
+    if (auto x = sentence_embedder::load(folder + "/words.bin"))
+      embedder_ = std::move(*x);
+    else
+      spdlog::warn("node recalls by words alone: {}", to_failure(x.error()).message);
+    if (embedder_)
+      embed_ = [x = embedder_](std::string_view text) { return x->embed(text); };
+  }
+
+  template <class T>
+  T keep(T handle) {
+    owned_.push_back(caf::actor_cast<caf::strong_actor_ptr>(handle));
+    return handle;
+  }
+
+  //   partitions ─► sessions, shards ─► store writer, store reader (detached)
+  void start_store(std::unique_ptr<store_view> view) {
+    writer_ = keep(system_->spawn<caf::detached>(store_writer, with_.store_writer, store_));
+    reader_ = keep(system_->spawn<caf::detached>(
+        store_reader, with_.store_reader, std::shared_ptr<store_view>{std::move(view)}, embed_));
+  }
+
+  void start_models() {
+    auto local = keep(system_->spawn(builtin));
+    auto connect = [this](caf::actor_system& system, const llm_deployment& to) -> llm_actor {
+      auto server = parse_url(to.base_url);
+      auto link = server ? make_http_link(reactor_, *server, to.ca_file)
+                         : caf::expected<std::shared_ptr<http_link>>{server.error()};
+      return system.spawn(llm_connection, to, *link);
+    };
+    gateway_->llm =
+        keep(system_->spawn(llm_scheduler, with_.llm, local, connect_function{connect}));
+  }
+
+  std::shared_ptr<const session_parts> make_parts() {
+    auto parts = std::make_shared<session_parts>();
+    parts->options = with_.session;
+    for (auto& x : with_.personas)
+      parts->personas[x.name] = x;
+    parts->emotion = keep(system_->spawn(emotion, emotion_engine_));
+    parts->topics = keep(system_->spawn(topics));
+    parts->embedding = keep(system_->spawn(embedding, embedder_));
+    parts->llm = gateway_->llm;
+    gateway_->emotion = parts->emotion;
+    gateway_->embedding = parts->embedding;
+    return parts;
+  }
+
+  void start_partitions() {
+    // One set of helpers a worker: enough that none of them is what a turn waits for.
+    std::vector<std::shared_ptr<const session_parts>> parts;
+    for (uint32_t i = 0; i < worker_count(with_); ++i)
+      parts.push_back(make_parts());
+    auto make_shard = [this](caf::actor_system& system) {
+      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embed_);
+    };
+    for (uint32_t i = 0; i < with_.node.partitions; ++i)
+      gateway_->partitions.push_back(keep(system_->spawn<caf::lazy_init>(
+          partition, parts[i % parts.size()], shard_factory{make_shard})));
+  }
+
+  std::string metrics_text() {
+    auto text = prometheus::TextSerializer{}.Serialize(services_->metrics.Collect());
+    append_process(text);
+    text += fmt::format("# HELP sotto_messages_total Messages between actors\n"
+                        "# TYPE sotto_messages_total counter\nsotto_messages_total {}\n"
+                        "# HELP sotto_actors Actors that run\n"
+                        "# TYPE sotto_actors gauge\nsotto_actors {}\n",
+                        services_->flows.recorded(), system_->registry().running());
+    if (server_)
+      text += fmt::format("# HELP sotto_sockets Sockets that are open\n"
+                          "# TYPE sotto_sockets gauge\nsotto_sockets {}\n",
+                          server_->counts()->open);
+    return text;
+  }
+
+  // One after another: a partition without running turns answers at once.
+  bool drain_partitions() {
+    caf::scoped_actor self{*system_};
+    auto until = monotonic_nanos() + with_.node.drain_timeout.count();
+    auto all = true;
+    for (auto& x : gateway_->partitions) {
+      auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};
+      self->request(x, left, context{}, atom::drain_v)
+          .receive([](atom::drained) {}, [&](caf::error&) { all = false; });
+    }
+    return all;
+  }
+
+  void drain_store() {
+    caf::scoped_actor self{*system_};
+    self->request(writer_, with_.node.drain_timeout, context{}, atom::drain_v)
+        .receive([](atom::drained) {},
+                 [](caf::error& err) {
+                   spdlog::error("store could not be flushed: {}", to_failure(err).message);
+                 });
+  }
+
+  // The reactor first: nothing new comes in, and its handlers let go of their actors.
+  void stop() {
+    if (!system_)
+      return;
+    reactor_.stop();
+    server_.reset();
+    for (auto& x : owned_)
+      caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
+    if (gateway_) {
+      gateway_->partitions.clear();
+      gateway_->emotion = emotion_actor{};
+      gateway_->embedding = embedding_actor{};
+      gateway_->llm = llm_actor{};
+    }
+    owned_.clear();
+    writer_ = store_writer_actor{};
+    reader_ = store_reader_actor{};
+    gateway_.reset();
+    system_.reset();
+    if (store_)
+      store_->close();
+  }
+
+  options with_;
+  std::shared_ptr<node_services> services_;
+  node_config config_;
+  std::shared_ptr<store> store_;
+  std::shared_ptr<const emotion_engine> emotion_engine_;
+  std::shared_ptr<const sentence_embedder> embedder_;
+  embed_function embed_;
+  std::unique_ptr<caf::actor_system> system_;
+  reactor reactor_;
+  store_writer_actor writer_;
+  store_reader_actor reader_;
+  std::shared_ptr<gateway_handles> gateway_;
+  std::shared_ptr<http_server> server_;
+  std::vector<caf::strong_actor_ptr> owned_;
+};
+
+} // namespace
+
+caf::expected<std::unique_ptr<node>> node::start(const options& with) {
+  auto made = std::make_unique<running_node>(with);
+  if (auto why = made->open())
+    return to_error(why);
+  return std::unique_ptr<node>{std::move(made)};
+}
+
+int run_node(const options& with) {
+  start_logging(with.log);
+  // Blocked before any thread starts, so that only `sigwait` sees them.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  auto started = node::start(with);
+  if (!started) {
+    spdlog::error("node cannot start: {}", to_failure(started.error()).message);
+    return exit_failure;
+  }
+  spdlog::info("node serves http://{}", (*started)->address());
+  int signal = 0;
+  sigwait(&signals, &signal);
+  spdlog::info("node drains; a second signal ends it at once");
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  std::signal(SIGTERM, SIG_DFL);
+  std::signal(SIGINT, SIG_DFL);
+  auto all = (*started)->drain();
+  if (!all)
+    spdlog::warn("node stopped with turns unfinished: they ran longer than node.drain_timeout");
+  spdlog::info("node stopped");
+  return exit_ok;
+}
+
+} // namespace sotto
