@@ -1,6 +1,8 @@
 #include "actors/session.hpp"
 
-#include <spdlog/spdlog.h>
+#include <algorithm>
+
+#include "runtime/logging.hpp"
 
 namespace sotto {
 
@@ -44,10 +46,25 @@ void session_state::start_next() {
     start_helpers();
 }
 
+void session_state::expect(helper x, caf::timespan timeout) {
+  turn_->due[static_cast<size_t>(x)] = turn_->started + timeout.count();
+}
+
+bool session_state::gathering() const {
+  return std::any_of(turn_->due.begin(), turn_->due.end(), [](auto x) { return x != 0; });
+}
+
 void session_state::start_helpers() {
-  // Counted first: an answer must not find the count at zero while questions are still asked.
+  // All are expected before the first is asked, or an answer could find nothing left to wait for.
   auto context_needed = remembers() && !recent_loaded_ && !brings_context(turn_->request);
-  turn_->pending = 2 + (remembers() ? 1 : 0) + (context_needed ? 1 : 0);
+  auto& options = parts_->options;
+  expect(helper::emotion, options.emotion_timeout);
+  expect(helper::topics, options.topics_timeout);
+  if (remembers())
+    expect(helper::recall, options.recall_timeout);
+  if (context_needed)
+    expect(helper::context, options.recall_timeout);
+  arm();
   ask_emotion();
   ask_topics();
   if (remembers())
@@ -58,34 +75,34 @@ void session_state::start_helpers() {
 
 void session_state::ask_emotion() {
   self_
-      ->request(parts_->emotion, parts_->options.emotion_timeout, self_->child(turn_->ctx),
-                atom::analyse_v, turn_->request.text)
+      ->request(parts_->emotion, caf::infinite, self_->child(turn_->ctx), atom::analyse_v,
+                turn_->request.text)
       .then(
           [this, n = turn_number_](emotion_reading& x) {
-            if (is_current(n))
+            if (is_current(n) && !turn_->generating)
               turn_->reply.emotion = std::move(x);
-            helper_done(n);
+            helper_done(n, helper::emotion);
           },
-          [this, n = turn_number_](const caf::error&) { helper_done(n, "emotion"); });
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::emotion, true); });
 }
 
 void session_state::ask_topics() {
   self_
-      ->request(parts_->topics, parts_->options.topics_timeout, self_->child(turn_->ctx),
-                atom::analyse_v, turn_->request.text)
+      ->request(parts_->topics, caf::infinite, self_->child(turn_->ctx), atom::analyse_v,
+                turn_->request.text)
       .then(
           [this, n = turn_number_](std::vector<std::string>& x) {
             if (is_current(n))
               turn_->reply.topics = std::move(x);
-            helper_done(n);
+            helper_done(n, helper::topics);
           },
-          [this, n = turn_number_](const caf::error&) { helper_done(n, "topics"); });
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::topics, true); });
 }
 
 void session_state::ask_recall() {
   self_
-      ->request(parts_->embedding, parts_->options.recall_timeout, self_->child(turn_->ctx),
-                atom::embed_v, turn_->request.text)
+      ->request(parts_->embedding, caf::infinite, self_->child(turn_->ctx), atom::embed_v,
+                turn_->request.text)
       .then(
           [this, n = turn_number_](std::vector<float>& x) {
             if (is_current(n))
@@ -107,42 +124,50 @@ void session_state::recall(std::vector<float> vector) {
                      parts_->options.recalled,
                      0,
                      {}};
-  self_
-      ->request(shard_, parts_->options.recall_timeout, self_->child(turn_->ctx), atom::recall_v,
-                std::move(query))
+  self_->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recall_v, std::move(query))
       .then(
           [this, n = turn_number_](std::vector<recalled>& x) {
-            if (is_current(n))
+            if (is_current(n) && gathering())
               turn_->reply.memories = std::move(x);
-            helper_done(n);
+            helper_done(n, helper::recall);
           },
-          [this, n = turn_number_](const caf::error&) { helper_done(n, "recall"); });
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::recall, true); });
 }
 
 void session_state::ask_recent() {
   self_
-      ->request(shard_, parts_->options.recall_timeout, self_->child(turn_->ctx), atom::recent_v,
+      ->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recent_v,
                 turn_->request.owner, turn_->request.conversation, parts_->options.context_lines)
       .then(
           [this, n = turn_number_](std::vector<memory>& lines) {
-            if (is_current(n) && !recent_loaded_) {
+            if (is_current(n) && gathering() && !recent_loaded_) {
               recent_loaded_ = true;
               recent_.clear();
               for (auto& x : lines)
                 recent_.push_back({std::move(x.speaker), std::move(x.text), x.own});
             }
-            helper_done(n);
+            helper_done(n, helper::context);
           },
-          [this, n = turn_number_](const caf::error&) { helper_done(n, "context"); });
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::context, true); });
 }
 
-void session_state::helper_done(uint64_t turn, const char* degraded) {
-  if (!is_current(turn))
-    return;
-  if (degraded)
-    turn_->reply.degraded.emplace_back(degraded);
-  if (--turn_->pending == 0)
+void session_state::helper_done(uint64_t turn, helper x, bool failed) {
+  static constexpr std::array<const char*, helpers> names{"emotion", "topics", "recall", "context"};
+  auto i = static_cast<size_t>(x);
+  if (!is_current(turn) || turn_->due[i] == 0)
+    return; // given up before
+  turn_->due[i] = 0;
+  if (failed)
+    turn_->reply.degraded.emplace_back(names[i]);
+  if (!gathering())
     generate();
+}
+
+void session_state::give_up_late(int64_t now) {
+  auto n = turn_number_;
+  for (size_t i = 0; i < helpers && is_current(n); ++i)
+    if (turn_->due[i] != 0 && now >= turn_->due[i])
+      helper_done(n, static_cast<helper>(i), true);
 }
 
 const persona_options& session_state::persona() const {
@@ -164,8 +189,6 @@ void session_state::generate() {
   ask.emotion = turn_->reply.emotion;
   ask.memories = turn_->reply.memories;
   turn_->generating = true;
-  if (!who.llm.empty())
-    arm_guard();
   self_->send(parts_->llm, self_->child(turn_->ctx), atom::generate_v, llm_client_actor{self_},
               turn_number_, std::move(ask));
 }
@@ -216,21 +239,22 @@ void session_state::store() {
   // Once there is an answer it is worth keeping, however late: the turn's deadline is not the
   // store's.
   ctx.deadline = 0;
-  self_->request(shard_, parts_->options.store_timeout, ctx, atom::remember_v, std::move(write))
-      .then(
-          [this, n = turn_number_](const memory_receipt&) {
-            if (!is_current(n))
-              return;
-            turn_->reply.memory_stored = true;
-            finish();
-          },
-          [this, n = turn_number_](const caf::error& err) {
-            if (!is_current(n))
-              return;
-            spdlog::warn("session could not store a turn: {}", to_failure(err).message);
-            turn_->reply.degraded.emplace_back("memory");
-            finish();
-          });
+  turn_->store_due = self_->nanos() + parts_->options.store_timeout.count();
+  self_->request(shard_, caf::infinite, ctx, atom::remember_v, std::move(write))
+      .then([this, n = turn_number_](const memory_receipt&) { stored(n, {}); },
+            [this, n = turn_number_](const caf::error& err) { stored(n, to_failure(err)); });
+}
+
+void session_state::stored(uint64_t turn, const failure& why) {
+  if (!is_current(turn) || turn_->store_due == 0)
+    return;
+  turn_->store_due = 0;
+  turn_->reply.memory_stored = !why;
+  if (why) {
+    warn_seldom("session store", "session could not store a turn: " + why.message);
+    turn_->reply.degraded.emplace_back("memory");
+  }
+  finish();
 }
 
 void session_state::finish() {
@@ -272,7 +296,7 @@ void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
     self_->send<caf::message_priority::high>(parts_->llm, self_->child(turn_->ctx), atom::cancel_v,
                                              llm_client_actor{self_}, turn_number_);
   // A turn that is being stored is let end: half of it may be durable already.
-  if (turn_->generating || turn_->pending > 0)
+  if (turn_->generating || gathering())
     end_turn();
 }
 
@@ -295,23 +319,37 @@ void session_state::forget() {
   recent_loaded_ = false;
 }
 
-void session_state::arm_guard() {
-  if (guarded_)
+int64_t session_state::next_due() const {
+  auto result = turn_->store_due != 0 ? turn_->store_due : turn_->ctx.deadline + 1;
+  for (auto x : turn_->due)
+    if (x != 0)
+      result = std::min(result, x);
+  return result;
+}
+
+void session_state::arm() {
+  if (armed_ || !turn_)
     return;
-  guarded_ = true;
-  auto left = std::max<int64_t>(turn_->ctx.deadline - self_->nanos(), 0);
-  self_->delayed_send<caf::message_priority::high>(
-      self_, caf::timespan{left} + std::chrono::seconds{1}, context{}, atom::tick_v);
+  armed_ = true;
+  // Never for long: the next turn may be due earlier, and a timer cannot be called back.
+  auto left =
+      std::clamp<int64_t>(next_due() - self_->nanos(), 0, parts_->options.emotion_timeout.count());
+  self_->delayed_send<caf::message_priority::high>(self_, caf::timespan{left}, context{},
+                                                   atom::tick_v);
 }
 
 void session_state::tick() {
-  guarded_ = false;
-  if (!turn_ || !turn_->generating)
+  armed_ = false;
+  if (!turn_)
     return;
-  if (turn_->ctx.late(self_->nanos()))
+  auto now = self_->nanos();
+  if (gathering())
+    give_up_late(now);
+  else if (turn_->store_due != 0 && now >= turn_->store_due)
+    stored(turn_number_, {ec::timeout, "the store did not answer in time", {}});
+  else if (turn_->generating && turn_->ctx.late(now))
     fail({ec::timeout, "the model did not answer before the turn's deadline", {}});
-  else
-    arm_guard();
+  arm();
 }
 
 void session_state::give_up(const failure& why) {

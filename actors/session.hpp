@@ -26,13 +26,20 @@ struct waiting_turn {
   turn_request request;
 };
 
+/// The helpers of a turn; `embedding` stands before `recall` and has no deadline of its own.
+enum class helper : uint8_t { emotion, topics, recall, context };
+inline constexpr size_t helpers = 4;
+
 /// The turn under way.
 struct running_turn : waiting_turn {
   int64_t started = 0;
   /// Micros since 1970 when it began: the time of the user's line.
   int64_t arrived = 0;
-  /// Helpers that have not answered.
-  size_t pending = 0;
+  /// When a helper that was asked has taken too long (nanoseconds); 0: it was not asked, or it is
+  /// done.
+  std::array<int64_t, helpers> due{};
+  /// The same for the store.
+  int64_t store_due = 0;
   std::vector<float> vector;
   turn_reply reply;
   bool generating = false;
@@ -45,6 +52,9 @@ struct running_turn : waiting_turn {
 ///
 ///   say ─► helpers (emotion, topics, embedding ─► recall, recent lines; all at once)
 ///       ─► generation ─► both lines stored in one write ─► completed
+///
+/// One timer watches whatever is under way: a time-out for each question would cost more than the
+/// question.
 ///
 /// Both lines become durable together, after the generation, so that no crash leaves half a turn.
 class session_state {
@@ -77,13 +87,18 @@ private:
   void ask_recall();
   void recall(std::vector<float> vector);
   void ask_recent();
-  void helper_done(uint64_t turn, const char* degraded = nullptr);
+  void expect(helper x, caf::timespan timeout);
+  void helper_done(uint64_t turn, helper x, bool failed = false);
+  bool gathering() const;
+  void give_up_late(int64_t now);
   void generate();
   void store();
   void finish();
   void fail(failure why);
   void end_turn();
-  void arm_guard();
+  void stored(uint64_t turn, const failure& why);
+  int64_t next_due() const;
+  void arm();
   bool remembers() const { return !turn_->request.owner.owner.empty(); }
   const persona_options& persona() const;
   bool is_current(uint64_t turn) const { return turn_ && turn == turn_number_; }
@@ -93,7 +108,7 @@ private:
   shard_actor shard_;
   bool ephemeral_ = false;
   bool draining_ = false;
-  bool guarded_ = false;
+  bool armed_ = false;
   bool recent_loaded_ = false;
   std::unique_ptr<level_queue<waiting_turn>> waiting_;
   std::unique_ptr<running_turn> turn_;

@@ -24,7 +24,8 @@ void store_reader_state::init(self_pointer self, store_reader_options options,
                        .Register(self->services().metrics)
                        .Add({}, prometheus::Histogram::BucketBoundaries{
                                     0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5});
-  self_->delayed_send(self_, options_.maintain_every, atom::tick_v);
+  if (options_.maintain_every.count() > 0)
+    self_->delayed_send(self_, options_.maintain_every, atom::tick_v);
 }
 
 void store_reader_state::load(const context& ctx, const shard_actor& shard,

@@ -63,13 +63,13 @@ public:
     if (!opened)
       return to_failure(opened.error());
     store_ = std::move(*opened);
-    auto view = store_->view();
-    if (!view)
-      return to_failure(view.error());
+    auto view = store_->view(), keeping_view = store_->view();
+    if (!view || !keeping_view)
+      return to_failure(view ? keeping_view.error() : view.error());
     load_senses();
     system_ = std::make_unique<caf::actor_system>(config_);
     gateway_ = std::make_shared<gateway_handles>(with_, *services_);
-    start_store(std::move(*view));
+    start_store(std::move(*view), std::move(*keeping_view));
     start_models();
     start_partitions();
     gateway_->metrics_text = [this] { return metrics_text(); };
@@ -114,10 +114,16 @@ private:
   }
 
   //   partitions ─► sessions, shards ─► store writer, store reader (detached)
-  void start_store(std::unique_ptr<store_view> view) {
+  void start_store(std::unique_ptr<store_view> view, std::unique_ptr<store_view> keeping_view) {
     writer_ = keep(system_->spawn<caf::detached>(store_writer, with_.store_writer, store_));
+    // A checkpoint takes as long as the disk does: a reader of its own, so that no load waits.
+    keep(system_->spawn<caf::detached>(store_reader, with_.store_reader,
+                                       std::shared_ptr<store_view>{std::move(keeping_view)},
+                                       embed_function{}));
+    auto loads_only = with_.store_reader;
+    loads_only.maintain_every = caf::timespan{0};
     reader_ = keep(system_->spawn<caf::detached>(
-        store_reader, with_.store_reader, std::shared_ptr<store_view>{std::move(view)}, embed_));
+        store_reader, loads_only, std::shared_ptr<store_view>{std::move(view)}, embed_));
   }
 
   void start_models() {
