@@ -6,6 +6,13 @@
 
 namespace sotto {
 
+namespace {
+
+/// Replies kept for retries by their key, while the session lives.
+constexpr size_t kept_replies = 8;
+
+} // namespace
+
 void session_state::init(self_pointer self, std::shared_ptr<const session_parts> parts,
                          shard_actor shard, bool ephemeral) {
   self_ = self;
@@ -14,7 +21,32 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
   ephemeral_ = ephemeral;
 }
 
+bool session_state::retried(waiting_turn& turn) {
+  auto& key = turn.request.idempotency_key;
+  if (key.empty())
+    return false;
+  auto same = [&](const waiting_turn& x) { return x.request.idempotency_key == key; };
+  waiting_turn* known = turn_ && !turn_->silent && same(*turn_) ? turn_.get() : nullptr;
+  if (!known && waiting_)
+    known = waiting_->find_if(same);
+  if (known) {
+    known->retries.emplace_back(std::move(turn.client), turn.ticket);
+    return true;
+  }
+  for (auto& [kept, reply] : replies_) {
+    if (kept != key)
+      continue;
+    if (turn.request.stream)
+      self_->send(turn.client, self_->child(turn.ctx), atom::token_v, turn.ticket, reply.text);
+    self_->send(turn.client, self_->child(turn.ctx), atom::completed_v, turn.ticket, reply);
+    return true;
+  }
+  return false;
+}
+
 void session_state::say(waiting_turn turn) {
+  if (retried(turn))
+    return;
   if (!waiting_)
     waiting_ = std::make_unique<level_queue<waiting_turn>>(parts_->options.max_waiting);
   auto level = turn.ctx.level;
@@ -194,9 +226,12 @@ void session_state::generate() {
 }
 
 void session_state::token(uint64_t ticket, std::string text) {
-  if (is_current(ticket) && turn_->generating)
-    self_->send(turn_->client, self_->child(turn_->ctx), atom::token_v, turn_->ticket,
-                std::move(text));
+  if (!is_current(ticket) || !turn_->generating)
+    return;
+  for (auto& [client, own] : turn_->retries)
+    self_->send(client, self_->child(turn_->ctx), atom::token_v, own, text);
+  self_->send(turn_->client, self_->child(turn_->ctx), atom::token_v, turn_->ticket,
+              std::move(text));
 }
 
 void session_state::completed(uint64_t ticket, completion result) {
@@ -266,6 +301,13 @@ void session_state::finish() {
       recent_.erase(recent_.begin(), recent_.end() - parts_->options.context_lines);
   }
   turn_->reply.duration = self_->nanos() - turn_->started;
+  if (!request.idempotency_key.empty()) {
+    replies_.emplace_back(std::move(request.idempotency_key), turn_->reply);
+    if (replies_.size() > kept_replies)
+      replies_.pop_front();
+  }
+  for (auto& [client, own] : turn_->retries)
+    self_->send(client, self_->child(turn_->ctx), atom::completed_v, own, turn_->reply);
   if (!turn_->silent)
     self_->send(turn_->client, self_->child(turn_->ctx), atom::completed_v, turn_->ticket,
                 std::move(turn_->reply));
@@ -273,6 +315,8 @@ void session_state::finish() {
 }
 
 void session_state::fail(failure why) {
+  for (auto& [client, own] : turn_->retries)
+    self_->send(client, self_->child(turn_->ctx), atom::failed_v, own, why);
   if (!turn_->silent)
     self_->send(turn_->client, self_->child(turn_->ctx), atom::failed_v, turn_->ticket,
                 std::move(why));
@@ -292,6 +336,8 @@ void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
     return;
   }
   turn_->silent = true;
+  if (!turn_->retries.empty())
+    return; // somebody else still waits for it
   if (turn_->generating)
     self_->send<caf::message_priority::high>(parts_->llm, self_->child(turn_->ctx), atom::cancel_v,
                                              llm_client_actor{self_}, turn_number_);
@@ -376,7 +422,7 @@ session_actor::behavior_type session(actor_of<session_actor, session_state>* sel
   return {
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
                turn_request& x) {
-        state.say({ctx, std::move(client), ticket, std::move(x)});
+        state.say({ctx, std::move(client), ticket, std::move(x), {}});
       },
       [&state](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket) {
         state.cancel(client, ticket);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <unordered_map>
 
@@ -24,6 +25,8 @@ struct waiting_turn {
   turn_client_actor client;
   uint64_t ticket = 0;
   turn_request request;
+  /// Retries of the same turn that came while it waited or ran: they get what it gets.
+  std::vector<std::pair<turn_client_actor, uint64_t>> retries{};
 };
 
 /// The helpers of a turn; `embedding` stands before `recall` and has no deadline of its own.
@@ -80,6 +83,8 @@ public:
   void give_up(const failure& why);
 
 private:
+  /// Whether the turn is known by its key: then it is attached, or answered from what was kept.
+  bool retried(waiting_turn& turn);
   void start_next();
   void start_helpers();
   void ask_emotion();
@@ -115,6 +120,8 @@ private:
   /// Which turn an answer belongs to; also the ticket of its generation.
   uint64_t turn_number_ = 0;
   std::vector<spoken_line> recent_;
+  /// The latest replies to turns with a key.
+  std::deque<std::pair<std::string, turn_reply>> replies_;
 };
 
 /// Starts a conversation; `ephemeral` ones (of nobody, not remembered) end after their first turn.

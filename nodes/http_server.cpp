@@ -2,7 +2,8 @@
 
 #include <boost/asio/steady_timer.hpp>
 
-#include <charconv>
+#include <future>
+#include <thread>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -39,8 +40,8 @@ public:
         return;
       if (ec)
         return self->accept_later(ec);
-      if (self->counts_->open < self->limits_.max_connections)
-        std::make_shared<http_session>(std::move(socket), self->limits_, self->counts_)
+      if (self->sockets_->count < self->limits_.max_connections)
+        std::make_shared<http_session>(std::move(socket), self->limits_, self->sockets_)
             ->start(self->owner_);
       self->accept();
     });
@@ -62,7 +63,7 @@ public:
                                     : fmt::format("{}:{}", host, bound_.port());
   }
 
-  std::shared_ptr<const socket_counts> counts() const override { return counts_; }
+  std::shared_ptr<const open_sockets> sockets() const override { return sockets_; }
 
   void stop() override {
     boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
@@ -72,12 +73,32 @@ public:
     });
   }
 
+  void close_all(caf::timespan patience) override {
+    constexpr auto step = std::chrono::milliseconds{5};
+    end_all(false);
+    for (auto left = patience; left.count() > 0 && sockets_->count > 0; left -= step)
+      std::this_thread::sleep_for(step);
+    end_all(true);
+  }
+
 private:
+  void end_all(bool at_once) {
+    std::promise<void> done;
+    boost::asio::post(acceptor_.get_executor(), [this, at_once, &done] {
+      // Ending one changes the map.
+      auto all = sockets_->all;
+      for (auto& [socket, end] : all)
+        end(at_once);
+      done.set_value();
+    });
+    done.get_future().wait();
+  }
+
   tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_;
   const gateway_options& limits_;
   socket_owner owner_;
-  std::shared_ptr<socket_counts> counts_ = std::make_shared<socket_counts>();
+  std::shared_ptr<open_sockets> sockets_ = std::make_shared<open_sockets>();
   tcp::endpoint bound_;
 };
 

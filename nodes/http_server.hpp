@@ -4,6 +4,7 @@
 #include <string>
 
 #include <caf/expected.hpp>
+#include <caf/timespan.hpp>
 
 #include "nodes/http_session.hpp"
 
@@ -24,10 +25,14 @@ public:
   virtual std::string address() const = 0;
 
   /// Sockets that are open now.
-  virtual std::shared_ptr<const socket_counts> counts() const = 0;
+  virtual std::shared_ptr<const open_sockets> sockets() const = 0;
 
   /// Accepts no more sockets; the open ones go on.
   virtual void stop() = 0;
+
+  /// Ends the open sockets, those with a request under way when it has been answered, at the latest
+  /// after `patience`. Blocks; not for the reactor's thread.
+  virtual void close_all(caf::timespan patience) = 0;
 };
 
 } // namespace sotto

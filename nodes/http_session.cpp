@@ -11,6 +11,8 @@ namespace sotto {
 namespace {
 
 constexpr auto actors_path = "/v1/actors";
+constexpr auto linger_timeout = std::chrono::seconds{2};
+constexpr size_t most_dropped = 256 << 20;
 
 http_verb verb_of(http::verb x) {
   switch (x) {
@@ -36,19 +38,24 @@ std::string text(boost::beast::string_view x) {
 } // namespace
 
 http_session::http_session(tcp::socket socket, const gateway_options& limits,
-                           std::shared_ptr<socket_counts> counts)
-    : stream_(std::move(socket)), limits_(limits), counts_(std::move(counts)) {
-  ++counts_->open;
+                           std::shared_ptr<open_sockets> sockets)
+    : stream_(std::move(socket)), limits_(limits), sockets_(std::move(sockets)) {
+  ++sockets_->count;
   error_code ignored;
   stream_.socket().set_option(tcp::no_delay{true}, ignored);
 }
 
 http_session::~http_session() {
-  --counts_->open;
+  sockets_->all.erase(this);
+  --sockets_->count;
 }
 
 void http_session::start(const socket_owner& owner) {
   events_ = owner(shared_from_this());
+  sockets_->all[this] = [weak = weak_from_this()](bool at_once) {
+    if (auto self = weak.lock())
+      self->retire(at_once);
+  };
   read_head(true);
 }
 
@@ -131,7 +138,6 @@ void http_session::dispatch() {
   call.received = received_;
   keep_alive_ = request.keep_alive();
   head_only_ = call.verb == http_verb::head;
-  ++counts_->requests;
   busy_ = true;
   ++round_;
   stream_.expires_never();
@@ -175,7 +181,7 @@ void http_session::refuse(error_code ec) {
     status = 413;
   }
   keep_alive_ = head_only_ = false;
-  busy_ = true;
+  busy_ = linger_ = true;
   auto answer = error_answer(why);
   answer.status = status;
   send(std::move(answer));
@@ -219,9 +225,32 @@ void http_session::send(http_answer answer) {
 
 void http_session::answered(error_code ec) {
   busy_ = false;
+  if (!ec && linger_ && !closed_)
+    return linger();
   if (ec || !keep_alive_ || closed_)
     return finish();
   read_head(false);
+}
+
+// A client that still sends would be reset, and lose the answer, if the socket closed at once: what
+// it sends is thrown away for a while first.
+void http_session::linger() {
+  error_code ignored;
+  stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+  stream_.expires_after(linger_timeout);
+  drop_rest();
+}
+
+void http_session::drop_rest() {
+  buffer_.clear();
+  stream_.async_read_some(buffer_.prepare(64 * 1024),
+                          [self = shared_from_this()](error_code ec, size_t size) {
+                            self->dropped_ += size;
+                            if (ec || self->dropped_ > most_dropped)
+                              self->finish();
+                            else
+                              self->drop_rest();
+                          });
 }
 
 void http_session::begin(http_answer head) {
@@ -298,6 +327,12 @@ void http_session::wrote_piece(error_code ec) {
   write_pieces();
 }
 
+void http_session::retire(bool at_once) {
+  keep_alive_ = false;
+  if (at_once || !busy_)
+    finish();
+}
+
 // -- the end ------------------------------------------------------------------------------------
 
 void http_session::finish() {
@@ -320,7 +355,7 @@ void http_session::upgrade() {
   }
   stream_.expires_never();
   closed_ = true; // this object's part ends here; CONNECTION goes on writing through it
-  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, counts_);
+  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, sockets_);
   successor_ = next;
   next->start(parser_->release(), std::exchange(events_, {}));
 }

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include "config/options.hpp"
 #include "messages/context.hpp"
@@ -46,10 +48,11 @@ struct socket_events {
 /// What makes CONNECTION for a new socket.
 using socket_owner = std::function<socket_events(std::shared_ptr<reply_channel>)>;
 
-/// Counts of sockets, shared by all of a server's; used on the reactor's thread alone.
-struct socket_counts {
-  size_t open = 0;
-  size_t requests = 0;
+/// All sockets of a server; used on the reactor's thread alone, but for `count`.
+struct open_sockets {
+  /// By socket: ends it, at once (true) or when what is under way has been answered.
+  std::unordered_map<const void*, std::function<void(bool at_once)>> all;
+  std::atomic<size_t> count{0};
 };
 
 } // namespace sotto

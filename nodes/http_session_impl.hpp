@@ -28,7 +28,7 @@ using error_code = boost::system::error_code;
 class http_session final : public reply_channel, public std::enable_shared_from_this<http_session> {
 public:
   http_session(tcp::socket socket, const gateway_options& limits,
-               std::shared_ptr<socket_counts> counts);
+               std::shared_ptr<open_sockets> sockets);
   ~http_session() override;
 
   void start(const socket_owner& owner);
@@ -43,6 +43,9 @@ public:
   /// Closes the socket; CONNECTION is told.
   void finish();
 
+  /// Closes it at once, or when the request under way has been answered.
+  void retire(bool at_once);
+
 private:
   void read_head(bool first);
   void read_head_on();
@@ -55,6 +58,8 @@ private:
   void refuse(error_code ec);
   void send(http_answer answer);
   void answered(error_code ec);
+  void linger();
+  void drop_rest();
   void start_stream(http_answer head);
   void add_piece(std::string bytes);
   void write_pieces();
@@ -63,7 +68,7 @@ private:
 
   boost::beast::tcp_stream stream_;
   const gateway_options& limits_;
-  std::shared_ptr<socket_counts> counts_;
+  std::shared_ptr<open_sockets> sockets_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
@@ -81,6 +86,9 @@ private:
   bool streaming_ = false;
   bool writing_ = false;
   bool ending_ = false;
+  /// The request was refused before it was read whole.
+  bool linger_ = false;
+  size_t dropped_ = 0;
   bool closed_ = false;
 };
 

@@ -27,6 +27,9 @@ namespace sotto {
 
 namespace {
 
+/// How long replies of the last turns may take to be sent.
+constexpr auto last_answers = std::chrono::seconds{2};
+
 uint32_t worker_count(const options& with) {
   return with.node.workers > 0 ? with.node.workers
                                : std::max(2U, std::thread::hardware_concurrency());
@@ -176,7 +179,7 @@ private:
     if (server_)
       text += fmt::format("# HELP sotto_sockets Sockets that are open\n"
                           "# TYPE sotto_sockets gauge\nsotto_sockets {}\n",
-                          server_->counts()->open);
+                          server_->sockets()->count.load());
     return text;
   }
 
@@ -206,6 +209,8 @@ private:
   void stop() {
     if (!system_)
       return;
+    if (server_)
+      server_->close_all(last_answers);
     reactor_.stop();
     server_.reset();
     for (auto& x : owned_)

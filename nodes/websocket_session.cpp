@@ -21,16 +21,23 @@ std::optional<frontend_format> choose(boost::beast::string_view offered) {
 } // namespace
 
 websocket_session::websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
-                                     std::shared_ptr<socket_counts> counts)
-    : stream_(std::move(stream)), limits_(limits), counts_(std::move(counts)) {
-  ++counts_->open;
+                                     std::shared_ptr<open_sockets> sockets)
+    : stream_(std::move(stream)), limits_(limits), sockets_(std::move(sockets)) {
+  ++sockets_->count;
 }
 
 websocket_session::~websocket_session() {
-  --counts_->open;
+  sockets_->all.erase(this);
+  --sockets_->count;
 }
 
 void websocket_session::start(http::request<http::string_body> upgrade, socket_events events) {
+  sockets_->all[this] = [weak = weak_from_this()](bool at_once) {
+    if (auto self = weak.lock(); self && at_once)
+      self->finish();
+    else if (self)
+      self->shut(websocket::close_code::going_away, "the node is shutting down");
+  };
   upgrade_ = std::move(upgrade);
   events_ = std::move(events);
   auto format = choose(upgrade_[http::field::sec_websocket_protocol]);

@@ -13,7 +13,7 @@ class websocket_session final : public reply_channel,
                                 public std::enable_shared_from_this<websocket_session> {
 public:
   websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
-                    std::shared_ptr<socket_counts> counts);
+                    std::shared_ptr<open_sockets> sockets);
   ~websocket_session() override;
 
   /// Accepts the upgrade with the first subprotocol that both sides know; refuses it with 400
@@ -36,7 +36,7 @@ private:
 
   boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
   const gateway_options& limits_;
-  std::shared_ptr<socket_counts> counts_;
+  std::shared_ptr<open_sockets> sockets_;
   http::request<http::string_body> upgrade_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;

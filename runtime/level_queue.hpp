@@ -56,6 +56,15 @@ public:
     return result;
   }
 
+  /// The first item that `matches` holds for, or nothing; valid until the next change.
+  template <class F>
+  T* find_if(F matches) {
+    for (size_t i = 0; i < count_; ++i)
+      if (auto& x = slots_[(head_ + i) & (slots_.size() - 1)]; matches(x))
+        return &x;
+    return nullptr;
+  }
+
 private:
   static constexpr size_t kept = 64;
 
@@ -138,6 +147,15 @@ public:
       }
     }
     return std::nullopt;
+  }
+
+  /// The first item that `matches` holds for, or nothing; valid until the next change. Linear.
+  template <class F>
+  T* find_if(F matches) {
+    for (auto& level : levels_)
+      if (auto* x = level.find_if(matches))
+        return x;
+    return nullptr;
   }
 
 private:

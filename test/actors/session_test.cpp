@@ -179,3 +179,28 @@ TEST_CASE("order, single service and an answer for every turn hold under any int
     CHECK(world.world->most_at_once == 1);
   }
 }
+
+TEST_CASE_METHOD(test::turn_fixture,
+                 "a retry with the same key gets the same turn, running or done") {
+  world->model_silent = true;
+  auto s = start_session();
+  auto again = [&](uint64_t ticket) {
+    auto x = request("hello");
+    x.idempotency_key = "k1";
+    caf::anon_send(s, flow(), atom::say_v, client(), ticket, x);
+    run();
+  };
+  again(1);
+  again(2); // attaches
+  CHECK(world->prompts.size() == 1);
+  world->model_silent = false;
+  completion done;
+  done.text = "once";
+  caf::anon_send(s, flow(), atom::completed_v, uint64_t{1}, done);
+  run();
+  again(3); // is answered from what was kept
+  CHECK(world->prompts.size() == 1);
+  CHECK(world->stored.size() == 2);
+  for (uint64_t ticket : {1, 2, 3})
+    CHECK(replies().at(ticket).text == "once");
+}
