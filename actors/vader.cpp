@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "actors/but_rule.hpp"
+
 namespace sotto {
 
 namespace {
@@ -141,21 +143,10 @@ double valence_of(const vader_text& text, size_t i) {
   return least(valence, t, i);
 }
 
-/// The reference walks the list while it changes it, and changes the first element that is equal
-/// to the one it looks at.
 void but_rule(const tokens& t, std::vector<double>& valences) {
   auto but = std::find_if(t.begin(), t.end(), [](auto& x) { return x.is(w::but); });
-  if (but == t.end())
-    return;
-  auto at = static_cast<size_t>(but - t.begin());
-  for (size_t k = 0; k < valences.size(); ++k) {
-    auto first = std::find(valences.begin(), valences.end(), valences[k]);
-    auto i = static_cast<size_t>(first - valences.begin());
-    if (i < at)
-      *first = valences[k] * 0.5;
-    else if (i > at)
-      *first = valences[k] * 1.5;
-  }
+  if (but != t.end())
+    apply_but_rule(static_cast<size_t>(but - t.begin()), valences);
 }
 
 double emphasis(const vader_text& text) {

@@ -11,7 +11,8 @@ namespace sotto {
 namespace {
 
 constexpr size_t longest_known = 64;
-constexpr char32_t kelvin = 0x212a; // its lower case is an ASCII k
+// The reference's lower case of this one is two characters, and in no word that is known.
+constexpr UChar32 capital_dotted_i = 0x130;
 
 bool is_space(char32_t c) {
   return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680
@@ -42,11 +43,16 @@ public:
     auto point = static_cast<UChar32>(c);
     has_upper_ |= u_isUUppercase(point) != 0;
     has_lower_ |= u_isULowercase(point) || u_istitle(point);
-    if (c == kelvin)
-      put('k');
-    else
+    auto lower = point == capital_dotted_i ? point : u_tolower(point);
+    if (lower == point) {
       for (auto b : bytes)
         put(b);
+    } else {
+      std::array<char, 4> encoded;
+      auto* end = utf8::append(static_cast<char32_t>(lower), encoded.data());
+      for (auto* b = encoded.data(); b != end; ++b)
+        put(*b);
+    }
     ++characters_;
   }
 
