@@ -3,6 +3,7 @@
 #include <bit>
 #include <charconv>
 
+#define XXH_INLINE_ALL // words are short: the call would cost more than the hash
 #include <xxhash.h>
 
 #include "messages/error.hpp"

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstring>
 
+#define XXH_INLINE_ALL // words are short: the call would cost more than the hash
 #include <xxhash.h>
 
 #include "messages/error.hpp"

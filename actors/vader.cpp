@@ -177,7 +177,7 @@ vader_scores score(const vader_text& text) {
   thread_local std::vector<double> valences;
   valences.assign(t.size(), 0);
   for (size_t i = 0; i < t.size(); ++i) {
-    if (t[i].has(lexicon_entry::booster)
+    if (!t[i].has(lexicon_entry::rated) || t[i].has(lexicon_entry::booster)
         || (t[i].is(w::kind) && i + 1 < t.size() && t[i + 1].is(w::of)))
       continue;
     valences[i] = valence_of(text, i);
@@ -186,9 +186,9 @@ vader_scores score(const vader_text& text) {
   double sum = 0, pos = 0, neg = 0, neutral = 0;
   for (auto x : valences) {
     sum += x;
-    pos += x > 0 ? x + 1 : 0;
-    neg += x < 0 ? x - 1 : 0;
-    neutral += x == 0 ? 1 : 0;
+    pos += std::max(x, 0.0) + static_cast<double>(x > 0);
+    neg += std::min(x, 0.0) - static_cast<double>(x < 0);
+    neutral += static_cast<double>(x == 0);
   }
   auto marks = emphasis(text);
   sum += sum > 0 ? marks : sum < 0 ? -marks : 0;
