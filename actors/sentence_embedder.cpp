@@ -106,7 +106,7 @@ bool sentence_embedder::parse() {
   if (!rest.starts_with(magic))
     return false;
   rest.remove_prefix(magic.size());
-  if (!copy(rest, head.data(), 2) || head[1] == 0 || head[1] > 4096)
+  if (!copy(rest, head.data(), 2) || head[0] == 0 || head[1] == 0 || head[1] > 4096)
     return false;
   size_t count = head[0];
   dimensions_ = head[1];
