@@ -29,6 +29,7 @@ constexpr std::array<quality, feelings> qualities{{{0.5F, 0.5F, false},
                                                    {0.2F, 0.5F, true}}};
 
 constexpr float negated_hint = 0.35F;
+constexpr float broken_heart_strength = 0.8F;
 constexpr float boosted = 1.25F;
 constexpr float dampened = 0.6F;
 constexpr float in_capitals = 1.2F;
@@ -63,6 +64,15 @@ float modifier(const vader_text& text, size_t i) {
   return result;
 }
 
+/// A heart that is broken shows no love.
+bool broken_heart(const vader_text& text, size_t i) {
+  if (!text.tokens[i].is(rule_word::heart))
+    return false;
+  auto from = text.tokens.begin() + static_cast<ptrdiff_t>(i < reach ? 0 : i - reach);
+  auto to = text.tokens.begin() + static_cast<ptrdiff_t>(std::min(i + reach, text.tokens.size()));
+  return std::any_of(from, to, [](auto& x) { return x.is(rule_word::broken); });
+}
+
 size_t gather(const vader_text& text, strengths& to) {
   size_t signs = 0;
   for (size_t i = 0; i < text.tokens.size(); ++i) {
@@ -76,6 +86,10 @@ size_t gather(const vader_text& text, strengths& to) {
       continue;
     }
     auto strength = entry->strength * modifier(text, i);
+    if (broken_heart(text, i)) {
+      add(to, feeling::sadness, broken_heart_strength);
+      continue;
+    }
     add(to, entry->felt, strength);
     if (entry->felt_too != feeling::none)
       add(to, entry->felt_too, strength * 0.8F);
@@ -101,7 +115,8 @@ void find_feelings(const vader_text& text, double compound, emotion_reading& to)
     total += intensity;
   }
   to.valence = static_cast<float>(compound);
-  auto from_compound = to.mixed.empty() && std::abs(compound) > compound_threshold;
+  // Who only denies feelings shows none: 'not angry' is not joy.
+  auto from_compound = signs == 0 && std::abs(compound) > compound_threshold;
   if (from_compound) {
     auto kind = compound > 0 ? feeling::joy : feeling::sadness;
     auto intensity = static_cast<float>(std::abs(compound));

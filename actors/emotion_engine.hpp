@@ -29,8 +29,9 @@ private:
 
 /// Finds the categories in a text that was split: every word of feeling counts, stronger behind a
 /// booster or in capitals, weaker behind a dampener; one behind a negation does not count, and
-/// where it was a good feeling hints at sadness. Without any such word the compound decides
-/// between joy, sadness and neutral. Fills all of `to` but VADER's four figures.
+/// where it was a good feeling hints at sadness; one that denies a bad feeling leaves the text
+/// neutral. Without any such word the compound decides between joy, sadness and neutral. Fills all
+/// of `to` but VADER's four figures.
 void find_feelings(const vader_text& text, double compound, emotion_reading& to);
 
 } // namespace sotto

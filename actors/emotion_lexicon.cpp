@@ -2,8 +2,8 @@
 
 #include <bit>
 #include <charconv>
-#include <cstdlib>
 
+#define XXH_INLINE_ALL // words are short: the call would cost more than the hash
 #include <xxhash.h>
 
 #include "messages/error.hpp"
@@ -74,6 +74,12 @@ std::string_view take(std::string_view& line) {
   auto field = line.substr(0, line.find('\t'));
   line.remove_prefix(std::min(field.size() + 1, line.size()));
   return field;
+}
+
+bool read_valence(std::string_view from, double& to) {
+  auto [end, error] = std::from_chars(from.data(), from.data() + from.size(), to);
+  constexpr double most = 4; // of VADER's scale
+  return error == std::errc{} && end == from.data() + from.size() && to >= -most && to <= most;
 }
 
 } // namespace
@@ -155,9 +161,9 @@ emotion_lexicon::load(const std::string& path) {
     text.remove_prefix(std::min(line.size() + 1, text.size()));
     auto kind = take(line), key = take(line), value = take(line);
     uint32_t code = 0;
-    if (kind == "w" && !key.empty()) {
+    if (double valence; kind == "w" && !key.empty() && read_valence(value, valence)) {
       auto& x = made->entry(key);
-      x.valence = std::strtod(std::string{value}.c_str(), nullptr);
+      x.valence = valence;
       x.flags |= lexicon_entry::rated;
     } else if (kind == "e"
                && std::from_chars(key.data(), key.data() + key.size(), code).ec == std::errc{}) {

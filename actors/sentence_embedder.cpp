@@ -2,11 +2,13 @@
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
 
+#define XXH_INLINE_ALL // words are short: the call would cost more than the hash
 #include <xxhash.h>
 
 #include "messages/error.hpp"
@@ -104,7 +106,7 @@ bool sentence_embedder::parse() {
   if (!rest.starts_with(magic))
     return false;
   rest.remove_prefix(magic.size());
-  if (!copy(rest, head.data(), 2) || head[1] == 0 || head[1] > 4096)
+  if (!copy(rest, head.data(), 2) || head[0] == 0 || head[1] == 0 || head[1] > 4096)
     return false;
   size_t count = head[0];
   dimensions_ = head[1];
@@ -114,6 +116,9 @@ bool sentence_embedder::parse() {
   weights_.resize(count);
   if (!copy(rest, weights_.data(), count) || rest.size() / dimensions_ < count)
     return false;
+  auto fits = [](float x) { return x >= -1 && x <= 1; };
+  if (!std::all_of(common_.begin(), common_.end(), fits))
+    return false;
   vectors_ = reinterpret_cast<const int8_t*>(rest.data());
   rest.remove_prefix(count * dimensions_);
   std::vector<uint32_t> offsets(count + 1);
@@ -122,7 +127,7 @@ bool sentence_embedder::parse() {
   slots_.resize(std::bit_ceil(count * 2));
   for (size_t i = 0; i < count; ++i) {
     weights_[i] *= weight_of(i);
-    if (offsets[i] > offsets[i + 1])
+    if (offsets[i] > offsets[i + 1] || offsets[i + 1] > rest.size() || !fits(weights_[i]))
       return false;
     auto word = rest.substr(offsets[i], offsets[i + 1] - offsets[i]);
     auto hash = XXH3_64bits(word.data(), word.size());

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "actors/but_rule.hpp"
+
 namespace sotto {
 
 namespace {
@@ -141,21 +143,10 @@ double valence_of(const vader_text& text, size_t i) {
   return least(valence, t, i);
 }
 
-/// The reference walks the list while it changes it, and changes the first element that is equal
-/// to the one it looks at.
 void but_rule(const tokens& t, std::vector<double>& valences) {
   auto but = std::find_if(t.begin(), t.end(), [](auto& x) { return x.is(w::but); });
-  if (but == t.end())
-    return;
-  auto at = static_cast<size_t>(but - t.begin());
-  for (size_t k = 0; k < valences.size(); ++k) {
-    auto first = std::find(valences.begin(), valences.end(), valences[k]);
-    auto i = static_cast<size_t>(first - valences.begin());
-    if (i < at)
-      *first = valences[k] * 0.5;
-    else if (i > at)
-      *first = valences[k] * 1.5;
-  }
+  if (but != t.end())
+    apply_but_rule(static_cast<size_t>(but - t.begin()), valences);
 }
 
 double emphasis(const vader_text& text) {
@@ -186,7 +177,7 @@ vader_scores score(const vader_text& text) {
   thread_local std::vector<double> valences;
   valences.assign(t.size(), 0);
   for (size_t i = 0; i < t.size(); ++i) {
-    if (t[i].has(lexicon_entry::booster)
+    if (!t[i].has(lexicon_entry::rated) || t[i].has(lexicon_entry::booster)
         || (t[i].is(w::kind) && i + 1 < t.size() && t[i + 1].is(w::of)))
       continue;
     valences[i] = valence_of(text, i);
@@ -195,9 +186,9 @@ vader_scores score(const vader_text& text) {
   double sum = 0, pos = 0, neg = 0, neutral = 0;
   for (auto x : valences) {
     sum += x;
-    pos += x > 0 ? x + 1 : 0;
-    neg += x < 0 ? x - 1 : 0;
-    neutral += x == 0 ? 1 : 0;
+    pos += std::max(x, 0.0) + static_cast<double>(x > 0);
+    neg += std::min(x, 0.0) - static_cast<double>(x < 0);
+    neutral += static_cast<double>(x == 0);
   }
   auto marks = emphasis(text);
   sum += sum > 0 ? marks : sum < 0 ? -marks : 0;

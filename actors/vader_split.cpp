@@ -11,7 +11,8 @@ namespace sotto {
 namespace {
 
 constexpr size_t longest_known = 64;
-constexpr char32_t kelvin = 0x212a; // its lower case is an ASCII k
+// The reference's lower case of this one is two characters, and in no word that is known.
+constexpr UChar32 capital_dotted_i = 0x130;
 
 bool is_space(char32_t c) {
   return (c >= 9 && c <= 13) || (c >= 0x1c && c <= 0x20) || c == 0x85 || c == 0xa0 || c == 0x1680
@@ -24,29 +25,53 @@ bool is_punctuation(char c) {
          || (c >= '{' && c <= '~');
 }
 
+/// What a byte is, as bits; 0: nothing special.
+enum byte_kind : uint8_t { space = 1, upper = 2, lower = 4, mark = 8, quote = 16, wide = 128 };
+
+constexpr auto byte_kinds = [] {
+  std::array<uint8_t, 256> kinds{};
+  for (int c = 0; c < 256; ++c)
+    kinds[static_cast<size_t>(c)] = c >= 0x80                                     ? wide
+                                    : (c >= 9 && c <= 13) || (c >= 28 && c <= 32) ? space
+                                    : c >= 'A' && c <= 'Z'                        ? upper
+                                    : c >= 'a' && c <= 'z'                        ? lower
+                                    : c == '!' || c == '?'                        ? mark
+                                    : c == '\''                                   ? quote
+                                                                                  : 0;
+  return kinds;
+}();
+
+uint8_t kind_of(char c) {
+  return byte_kinds[static_cast<unsigned char>(c)];
+}
+
 /// Collects one word's bytes in lower case and what is known of its characters.
 class word_reader {
 public:
   explicit word_reader(const emotion_lexicon& lexicon, vader_text& to)
       : lexicon_(lexicon), to_(to) {}
 
-  void add_ascii(char c) {
-    auto up = c >= 'A' && c <= 'Z', low = c >= 'a' && c <= 'z';
-    has_upper_ |= up;
-    has_lower_ |= low;
-    put(up ? static_cast<char>(c - 'A' + 'a') : c);
+  /// An ASCII character that is no space.
+  void add_ascii(char c, uint8_t kind) {
+    seen_ |= kind;
+    put(static_cast<char>(c | (kind & upper) << 4)); // 0x20 makes a capital small
     ++characters_;
   }
 
   void add(char32_t c, std::string_view bytes) {
     auto point = static_cast<UChar32>(c);
-    has_upper_ |= u_isUUppercase(point) != 0;
-    has_lower_ |= u_isULowercase(point) || u_istitle(point);
-    if (c == kelvin)
-      put('k');
-    else
+    seen_ |= u_isUUppercase(point) ? upper : 0;
+    seen_ |= u_isULowercase(point) || u_istitle(point) ? lower : 0;
+    auto small = point == capital_dotted_i ? point : u_tolower(point);
+    if (small == point) {
       for (auto b : bytes)
         put(b);
+    } else {
+      std::array<char, 4> encoded;
+      auto* end = utf8::append(static_cast<char32_t>(small), encoded.data());
+      for (auto* b = encoded.data(); b != end; ++b)
+        put(*b);
+    }
     ++characters_;
   }
 
@@ -55,7 +80,8 @@ public:
     if (characters_ > 0)
       emit();
     size_ = characters_ = 0;
-    has_upper_ = has_lower_ = long_ = false;
+    seen_ = 0;
+    long_ = false;
   }
 
   size_t capitals() const { return capitals_; }
@@ -82,8 +108,8 @@ private:
     vader_token x;
     if (!long_ || word.size() < longest_known)
       x.entry = lexicon_.find(word);
-    x.upper = has_upper_ && !has_lower_;
-    x.negated = word.find("n't") != std::string_view::npos;
+    x.upper = (seen_ & (upper | lower)) == upper;
+    x.negated = (seen_ & quote) != 0 && word.find("n't") != std::string_view::npos;
     capitals_ += x.upper ? 1 : 0;
     to_.tokens.push_back(x);
   }
@@ -94,7 +120,8 @@ private:
   size_t size_ = 0;
   size_t characters_ = 0;
   size_t capitals_ = 0;
-  bool has_upper_ = false, has_lower_ = false, long_ = false;
+  uint8_t seen_ = 0; // the kinds of its bytes
+  bool long_ = false;
 };
 
 class splitter {
@@ -104,30 +131,27 @@ public:
 
   void run(std::string_view text) {
     for (size_t i = 0; i < text.size();) {
-      auto c = text[i];
-      if (static_cast<unsigned char>(c) < 0x80) {
-        ascii(c);
-        ++i;
-      } else {
-        i += wide(text.substr(i));
-      }
+      auto kind = kind_of(text[i]);
+      if (kind != wide)
+        ascii(text[i++], kind);
+      else
+        i += other(text.substr(i), i == 0 || text[i - 1] == ' ');
     }
     word_.end();
     to_.mixed_case = word_.capitals() > 0 && word_.capitals() < to_.tokens.size();
   }
 
 private:
-  void ascii(char c) {
-    after_space_ = c == ' ';
-    if (is_space(static_cast<char32_t>(c)))
+  void ascii(char c, uint8_t kind) {
+    if (kind == space)
       return word_.end();
-    to_.exclamations += c == '!';
-    to_.questions += c == '?';
-    word_.add_ascii(c);
+    if (kind == mark)
+      ++(c == '!' ? to_.exclamations : to_.questions);
+    word_.add_ascii(c, kind);
   }
 
-  /// Returns how many bytes were taken.
-  size_t wide(std::string_view rest) {
+  /// Takes a character beyond ASCII; returns of how many bytes.
+  size_t other(std::string_view rest, bool after_space) {
     auto at = rest.begin();
     char32_t c = 0xfffd;
     try {
@@ -136,30 +160,22 @@ private:
       at = rest.begin() + 1;
     }
     auto size = static_cast<size_t>(at - rest.begin());
-    auto name = lexicon_.emoji(c);
-    if (!name.empty()) {
-      if (!after_space_)
+    if (auto name = lexicon_.emoji(c); !name.empty()) {
+      if (!after_space)
         word_.end(); // a space is put before the name, but none behind it
-      after_space_ = false;
       for (auto x : name)
         emoji_character(x);
+    } else if (is_space(c)) {
+      word_.end();
     } else {
-      after_space_ = false;
-      if (is_space(c))
-        word_.end();
-      else
-        word_.add(c, rest.substr(0, size));
+      word_.add(c, rest.substr(0, size));
     }
     return size;
   }
 
   void emoji_character(char x) {
-    if (x == ' ')
-      return word_.end();
-    to_.exclamations += x == '!';
-    to_.questions += x == '?';
-    if (static_cast<unsigned char>(x) < 0x80)
-      word_.add_ascii(x);
+    if (auto kind = kind_of(x); kind != wide)
+      ascii(x, kind);
     else
       word_.add(0xfffd, {&x, 1});
   }
@@ -167,7 +183,6 @@ private:
   const emotion_lexicon& lexicon_;
   vader_text& to_;
   word_reader word_;
-  bool after_space_ = true;
 };
 
 } // namespace

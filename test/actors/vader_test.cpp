@@ -71,6 +71,13 @@ TEST_CASE("feelings are found, several at once, and not where they are denied") 
   CHECK(loud.arousal > 0.8F);
 }
 
+TEST_CASE("words are compared in lower case, beyond ASCII too") {
+  // The lexicon's smileys with a capital thorn are no lower case: the reference never finds them.
+  CHECK(engine().read_scores("the :-\xc3\x9e").compound == 0);
+  CHECK(engine().read_scores("THAN\xe2\x84\xaaS").pos > 0); // Kelvin sign
+  CHECK(engine().read_scores("K\xc4\xb0LL").neg == 0);      // dotted capital I
+}
+
 TEST_CASE("any bytes and any size have a reading within its bounds") {
   splitmix random{8};
   for (int i = 0; i < 3000; ++i) {
@@ -89,6 +96,10 @@ TEST_CASE("any bytes and any size have a reading within its bounds") {
   auto x = engine().read(big);
   CHECK((x.compound >= -1 && x.compound <= 1));
   engine().read(std::string(1 << 20, 'x'));
+  std::string buts = "fine";
+  while (buts.size() < (1 << 20))
+    buts += " but ok";
+  CHECK(engine().read(buts).compound == 1);
 }
 
 TEST_CASE("sentences of like meaning lie closer than others") {
