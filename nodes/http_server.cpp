@@ -3,12 +3,14 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <charconv>
+#include <future>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "messages/error.hpp"
 #include "nodes/http_session_impl.hpp"
+#include "runtime/clock.hpp"
 
 namespace sotto {
 
@@ -40,10 +42,19 @@ public:
       if (ec)
         return self->accept_later(ec);
       if (self->counts_->open < self->limits_.max_connections)
-        std::make_shared<http_session>(std::move(socket), self->limits_, self->counts_)
-            ->start(self->owner_);
+        self->start(std::move(socket));
       self->accept();
     });
+  }
+
+  void start(tcp::socket socket) {
+    auto made = std::make_shared<http_session>(std::move(socket), limits_, counts_);
+    if (sessions_.size() >= next_sweep_) {
+      std::erase_if(sessions_, [](auto& x) { return x.expired(); });
+      next_sweep_ = std::max<size_t>(64, 2 * sessions_.size());
+    }
+    sessions_.push_back(made);
+    made->start(owner_);
   }
 
   // Out of descriptors, most likely: they come back as sockets close.
@@ -72,11 +83,42 @@ public:
     });
   }
 
+  void drain(caf::timespan limit) override {
+    auto done = std::make_shared<std::promise<void>>();
+    auto ended = done->get_future();
+    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this(), limit, done] {
+      self->each([](http_session& x) { x.drain(); });
+      self->await_last(done, monotonic_nanos() + limit.count());
+    });
+    ended.wait();
+  }
+
 private:
+  void each(void (*act)(http_session&)) {
+    auto all = sessions_;
+    for (auto& x : all)
+      if (auto session = x.lock())
+        act(*session);
+  }
+
+  // Sockets end on their own; looking every few milliseconds is simpler than being told.
+  void await_last(std::shared_ptr<std::promise<void>> done, int64_t until) {
+    auto late = monotonic_nanos() >= until;
+    if (late)
+      each([](http_session& x) { x.finish(); });
+    if (late || counts_->open == 0)
+      return done->set_value();
+    retry_.expires_after(std::chrono::milliseconds{5});
+    retry_.async_wait(
+        [self = shared_from_this(), done, until](error_code) { self->await_last(done, until); });
+  }
+
   tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_;
   const gateway_options& limits_;
   socket_owner owner_;
+  std::vector<std::weak_ptr<http_session>> sessions_;
+  size_t next_sweep_ = 64;
   std::shared_ptr<socket_counts> counts_ = std::make_shared<socket_counts>();
   tcp::endpoint bound_;
 };

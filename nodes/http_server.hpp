@@ -28,6 +28,10 @@ public:
 
   /// Accepts no more sockets; the open ones go on.
   virtual void stop() = 0;
+
+  /// Closes every socket as soon as its requests are answered, and those that are left after
+  /// `limit` at once. Returns when none is open. Not to be called on the reactor's thread.
+  virtual void drain(caf::timespan limit) = 0;
 };
 
 } // namespace sotto

@@ -44,7 +44,8 @@ http_session::http_session(tcp::socket socket, const gateway_options& limits,
 }
 
 http_session::~http_session() {
-  --counts_->open;
+  if (counted_)
+    --counts_->open;
 }
 
 void http_session::start(const socket_owner& owner) {
@@ -301,6 +302,8 @@ void http_session::wrote_piece(error_code ec) {
 // -- the end ------------------------------------------------------------------------------------
 
 void http_session::finish() {
+  if (auto next = successor_.lock())
+    return next->finish();
   if (std::exchange(closed_, true))
     return;
   error_code ignored;
@@ -309,6 +312,14 @@ void http_session::finish() {
   auto events = std::exchange(events_, {});
   if (events.closed)
     events.closed();
+}
+
+void http_session::drain() {
+  if (auto next = successor_.lock())
+    return next->drain();
+  keep_alive_ = false;
+  if (!busy_)
+    finish();
 }
 
 void http_session::upgrade() {
@@ -321,6 +332,8 @@ void http_session::upgrade() {
   stream_.expires_never();
   closed_ = true; // this object's part ends here; CONNECTION goes on writing through it
   auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, counts_);
+  --counts_->open;
+  counted_ = false;
   successor_ = next;
   next->start(parser_->release(), std::exchange(events_, {}));
 }

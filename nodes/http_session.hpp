@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -41,15 +42,17 @@ struct socket_events {
   /// The socket became a WebSocket that speaks JSON (true) or msgpack; then its frames.
   std::function<void(bool)> upgraded;
   std::function<void(std::string)> frame;
+  /// The node is ending: close the WebSocket when its calls are answered.
+  std::function<void()> drain;
 };
 
 /// What makes CONNECTION for a new socket.
 using socket_owner = std::function<socket_events(std::shared_ptr<reply_channel>)>;
 
-/// Counts of sockets, shared by all of a server's; used on the reactor's thread alone.
+/// Counts of sockets, shared by all of a server's.
 struct socket_counts {
-  size_t open = 0;
-  size_t requests = 0;
+  std::atomic<size_t> open{0};
+  std::atomic<size_t> requests{0};
 };
 
 } // namespace sotto

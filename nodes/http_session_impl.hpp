@@ -15,6 +15,8 @@
 
 namespace sotto {
 
+class websocket_session;
+
 namespace http = boost::beast::http;
 using tcp = boost::asio::ip::tcp;
 using error_code = boost::system::error_code;
@@ -43,6 +45,9 @@ public:
   /// Closes the socket; CONNECTION is told.
   void finish();
 
+  /// Closes it as soon as no request is under way.
+  void drain();
+
 private:
   void read_head(bool first);
   void read_head_on();
@@ -70,7 +75,7 @@ private:
   std::shared_ptr<http::response<http::empty_body>> head_;
   std::shared_ptr<http::response_serializer<http::empty_body>> serializer_;
   /// Set once the socket is a WebSocket.
-  std::weak_ptr<reply_channel> successor_;
+  std::weak_ptr<websocket_session> successor_;
   int64_t received_ = 0;
   uint64_t round_ = 0;
   std::string unsent_, sending_;
@@ -82,6 +87,8 @@ private:
   bool writing_ = false;
   bool ending_ = false;
   bool closed_ = false;
+  /// This object is counted as an open socket.
+  bool counted_ = true;
 };
 
 } // namespace sotto

@@ -27,6 +27,9 @@ namespace sotto {
 
 namespace {
 
+/// How long open sockets are waited for after the last turn (nanoseconds).
+constexpr int64_t shortest_goodbye = 500'000'000, longest_goodbye = 5'000'000'000;
+
 uint32_t worker_count(const options& with) {
   return with.node.workers > 0 ? with.node.workers
                                : std::max(2U, std::thread::hardware_concurrency());
@@ -86,7 +89,11 @@ public:
   bool drain() override {
     gateway_->draining = true;
     server_->stop();
-    auto all = drain_partitions();
+    auto until = monotonic_nanos() + with_.node.drain_timeout.count();
+    auto all = drain_partitions(until);
+    // Answers are on their way to their sockets, and memory calls to theirs.
+    server_->drain(caf::timespan{
+        std::clamp<int64_t>(until - monotonic_nanos(), shortest_goodbye, longest_goodbye)});
     drain_store();
     stop();
     return all;
@@ -181,9 +188,8 @@ private:
   }
 
   // One after another: a partition without running turns answers at once.
-  bool drain_partitions() {
+  bool drain_partitions(int64_t until) {
     caf::scoped_actor self{*system_};
-    auto until = monotonic_nanos() + with_.node.drain_timeout.count();
     auto all = true;
     for (auto& x : gateway_->partitions) {
       auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};

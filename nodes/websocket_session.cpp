@@ -84,7 +84,7 @@ void websocket_session::read() {
 void websocket_session::frame(std::string bytes) {
   boost::asio::post(
       stream_.get_executor(), [self = shared_from_this(), bytes = std::move(bytes)]() mutable {
-        if (self->closing_ || self->closed_)
+        if (self->last_ || self->closing_ || self->closed_)
           return;
         self->unsent_bytes_ += bytes.size();
         self->unsent_.push_back(std::move(bytes));
@@ -96,8 +96,13 @@ void websocket_session::frame(std::string bytes) {
 }
 
 void websocket_session::write() {
-  if (unsent_.empty() || closed_)
+  if (closed_)
     return;
+  if (unsent_.empty()) {
+    if (last_)
+      shut(last_->first, last_->second);
+    return;
+  }
   writing_ = true;
   stream_.async_write(boost::asio::buffer(unsent_.front()),
                       [self = shared_from_this()](error_code ec, size_t) {
@@ -111,9 +116,17 @@ void websocket_session::write() {
 }
 
 void websocket_session::close(uint16_t code, std::string reason) {
-  boost::asio::post(
-      stream_.get_executor(),
-      [self = shared_from_this(), code, reason = std::move(reason)] { self->shut(code, reason); });
+  boost::asio::post(stream_.get_executor(),
+                    [self = shared_from_this(), code, reason = std::move(reason)]() mutable {
+                      self->last_ = {code, std::move(reason)};
+                      if (!self->writing_)
+                        self->write();
+                    });
+}
+
+void websocket_session::drain() {
+  if (events_.drain)
+    events_.drain();
 }
 
 void websocket_session::shut(uint16_t code, const std::string& reason) {

@@ -27,12 +27,17 @@ public:
   void frame(std::string bytes) override;
   void close(uint16_t code, std::string reason) override;
 
+  /// Asks CONNECTION to close the socket when its calls are answered.
+  void drain();
+
+  /// Closes the socket at once; CONNECTION is told.
+  void finish();
+
 private:
   void refuse();
   void read();
   void write();
   void shut(uint16_t code, const std::string& reason);
-  void finish();
 
   boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
   const gateway_options& limits_;
@@ -42,6 +47,8 @@ private:
   boost::beast::flat_buffer buffer_;
   std::deque<std::string> unsent_;
   size_t unsent_bytes_ = 0;
+  /// Code and reason of a close that waits for what is unsent.
+  std::optional<std::pair<uint16_t, std::string>> last_;
   bool json_ = false;
   bool writing_ = false;
   bool closing_ = false;
