@@ -102,7 +102,7 @@ private:
   }
 
   // Sockets end on their own; looking every few milliseconds is simpler than being told.
-  void await_last(std::shared_ptr<std::promise<void>> done, int64_t until) {
+  void await_last(const std::shared_ptr<std::promise<void>>& done, int64_t until) {
     auto late = monotonic_nanos() >= until;
     if (late)
       each([](http_session& x) { x.finish(); });
