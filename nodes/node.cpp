@@ -216,6 +216,8 @@ private:
     server_.reset();
     for (auto& x : owned_)
       caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
+    // Connections that were cut still cancel their turns through the gateway.
+    system_->await_all_actors_done();
     if (gateway_) {
       gateway_->partitions.clear();
       gateway_->emotion = emotion_actor{};
