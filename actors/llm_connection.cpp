@@ -67,6 +67,11 @@ caf::expected<std::string> authorization_of(const llm_deployment& x) {
   return key.empty() ? key : "Bearer " + key;
 }
 
+llm_connection_state::~llm_connection_state() {
+  if (run_ && link_)
+    link_->cancel();
+}
+
 void llm_connection_state::init(self_pointer self, llm_deployment to,
                                 std::shared_ptr<http_link> link) {
   self_ = self;

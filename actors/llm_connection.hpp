@@ -37,6 +37,9 @@ public:
 
   using self_pointer = actor_of<llm_connection_actor, llm_connection_state>*;
 
+  /// Drops the post under way.
+  ~llm_connection_state();
+
   void init(self_pointer self, llm_deployment to, std::shared_ptr<http_link> link);
   void generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                 const generation& ask);

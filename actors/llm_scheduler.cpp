@@ -19,6 +19,15 @@ int64_t asked_pause(const failure& why) {
 
 } // namespace
 
+llm_scheduler_state::~llm_scheduler_state() {
+  auto end = [](const llm_actor& x) { caf::anon_send_exit(x, caf::exit_reason::user_shutdown); };
+  for (auto& [name, at] : deployments_)
+    std::for_each(at->idle.begin(), at->idle.end(), end);
+  for (auto& [number, x] : running_)
+    if (x.connection)
+      end(x.connection);
+}
+
 void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor builtin,
                                connect_function connect) {
   self_ = self;
@@ -136,7 +145,7 @@ void llm_scheduler_state::completed(uint64_t number, completion result) {
     release(x);
   }
   result.failed = std::move(x.what.failed);
-  self_->send(x.what.client, self_->child(x.what.ctx), atom::completed_v, x.what.ticket,
+  self_->send(x.what.client, answer_context(x.what), atom::completed_v, x.what.ticket,
               std::move(result));
   if (x.at)
     serve(*x.at);
@@ -190,10 +199,16 @@ void llm_scheduler_state::exhausted(job x) {
   refuse_job(x, {ec::upstream_failed, "no deployment could answer" + x.reasons, {}});
 }
 
+context llm_scheduler_state::answer_context(const job& x) {
+  auto ctx = self_->child(x.ctx);
+  ctx.deadline = 0;
+  return ctx;
+}
+
 void llm_scheduler_state::refuse_job(const job& x, failure why) {
   if (why.code == ec::overloaded)
     why.param.clear();
-  self_->send(x.client, self_->child(x.ctx), atom::failed_v, x.ticket, std::move(why));
+  self_->send(x.client, answer_context(x), atom::failed_v, x.ticket, std::move(why));
 }
 
 void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket) {

@@ -25,6 +25,9 @@ public:
 
   using self_pointer = actor_of<llm_scheduler_actor, llm_scheduler_state>*;
 
+  /// Ends the connections: the reactor may still hold them.
+  ~llm_scheduler_state();
+
   void init(self_pointer self, llm_options options, llm_actor builtin, connect_function connect);
   void generate(const context& ctx, llm_client_actor client, uint64_t ticket, generation ask);
   void cancel(const llm_client_actor& client, uint64_t ticket);
@@ -72,6 +75,8 @@ private:
   void start(deployment& at, job x);
   void serve(deployment& at);
   void exhausted(job x);
+  /// The context of an answer to a client: it is worth hearing however late it is.
+  context answer_context(const job& x);
   void refuse_job(const job& x, failure why);
   running_job take(uint64_t number);
   void release(running_job& x);

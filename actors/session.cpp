@@ -309,7 +309,7 @@ void session_state::finish() {
   for (auto& [client, own] : turn_->retries)
     self_->send(client, self_->child(turn_->ctx), atom::completed_v, own, turn_->reply);
   if (!turn_->silent)
-    self_->send(turn_->client, self_->child(turn_->ctx), atom::completed_v, turn_->ticket,
+    self_->send(turn_->client, answer_context(), atom::completed_v, turn_->ticket,
                 std::move(turn_->reply));
   end_turn();
 }
@@ -318,9 +318,14 @@ void session_state::fail(failure why) {
   for (auto& [client, own] : turn_->retries)
     self_->send(client, self_->child(turn_->ctx), atom::failed_v, own, why);
   if (!turn_->silent)
-    self_->send(turn_->client, self_->child(turn_->ctx), atom::failed_v, turn_->ticket,
-                std::move(why));
+    self_->send(turn_->client, answer_context(), atom::failed_v, turn_->ticket, std::move(why));
   end_turn();
+}
+
+context session_state::answer_context() {
+  auto ctx = self_->child(turn_->ctx);
+  ctx.deadline = 0;
+  return ctx;
 }
 
 void session_state::end_turn() {
@@ -339,11 +344,15 @@ void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
   if (!turn_->retries.empty())
     return; // somebody else still waits for it
   if (turn_->generating)
-    self_->send<caf::message_priority::high>(parts_->llm, self_->child(turn_->ctx), atom::cancel_v,
-                                             llm_client_actor{self_}, turn_number_);
+    cancel_generation();
   // A turn that is being stored is let end: half of it may be durable already.
   if (turn_->generating || gathering())
     end_turn();
+}
+
+void session_state::cancel_generation() {
+  self_->send<caf::message_priority::high>(parts_->llm, self_->child(turn_->ctx), atom::cancel_v,
+                                           llm_client_actor{self_}, turn_number_);
 }
 
 bool session_state::passivate() {
@@ -393,8 +402,10 @@ void session_state::tick() {
     give_up_late(now);
   else if (turn_->store_due != 0 && now >= turn_->store_due)
     stored(turn_number_, {ec::timeout, "the store did not answer in time", {}});
-  else if (turn_->generating && turn_->ctx.late(now))
+  else if (turn_->generating && turn_->ctx.late(now)) {
+    cancel_generation();
     fail({ec::timeout, "the model did not answer before the turn's deadline", {}});
+  }
   arm();
 }
 

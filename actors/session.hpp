@@ -100,7 +100,10 @@ private:
   void store();
   void finish();
   void fail(failure why);
+  /// The context of an answer to the client: it is worth hearing however late it is.
+  context answer_context();
   void end_turn();
+  void cancel_generation();
   void stored(uint64_t turn, const failure& why);
   int64_t next_due() const;
   void arm();

@@ -208,6 +208,7 @@ connection_actor::behavior_type connection(actor_of<connection_actor, connection
       [&state](const context&, atom::upgrade, bool json) { state.upgraded(json); },
       [&state](const context&, atom::frame, const std::string& bytes) { state.frame(bytes); },
       [&state](const context&, atom::cancel) { state.closed(); },
+      [&state](const context&, atom::drain) { state.drain(); },
   };
 }
 
@@ -224,6 +225,7 @@ socket_owner connect_sockets(caf::actor_system& system, std::shared_ptr<gateway_
         [actor](std::string bytes) {
           caf::anon_send(actor, context{}, atom::frame_v, std::move(bytes));
         },
+        [actor] { caf::anon_send<caf::message_priority::high>(actor, context{}, atom::drain_v); },
     };
   };
 }

@@ -26,7 +26,9 @@ using connection_actor = turn_client_actor::extend<
     caf::reacts_to<context, atom::request, http_call>, caf::reacts_to<context, atom::upgrade, bool>,
     caf::reacts_to<context, atom::frame, std::string>,
     // From the socket, control: it closed. Running turns are cancelled.
-    caf::reacts_to<context, atom::cancel>>;
+    caf::reacts_to<context, atom::cancel>,
+    // Control: the node is ending; a WebSocket is closed when its calls are answered.
+    caf::reacts_to<context, atom::drain>>;
 
 /// CONNECTION's state. Serves one HTTP request at a time, or many calls of a WebSocket, each under
 /// a ticket of its own.
@@ -43,6 +45,7 @@ public:
   void upgraded(bool json);
   void frame(const std::string& bytes);
   void closed();
+  void drain();
   void token(uint64_t ticket, const std::string& text);
   void completed(uint64_t ticket, turn_reply reply);
   void completed(uint64_t ticket, completion reply);
@@ -120,6 +123,7 @@ private:
   void cancel_call(const frontend_call& call, const std::string& trace);
   void tell(const nlohmann::json& id, std::string_view type, const std::string& trace,
             nlohmann::json body);
+  void close_if_drained();
   void tell_error(const nlohmann::json& id, const std::string& trace, const failure& why);
 
   self_pointer self_ = nullptr;
@@ -130,6 +134,7 @@ private:
   uint64_t next_ticket_ = 1;
   frontend_format format_ = frontend_format::json;
   bool socket_ = false;
+  bool draining_ = false;
   /// WebSocket calls under way besides turns.
   size_t calls_ = 0;
 };

@@ -22,6 +22,19 @@ void connection_state::tell(const json& id, std::string_view type, const std::st
                             json body) {
   if (channel_)
     channel_->frame(write_answer(id, type, trace, std::move(body), format_));
+  if (type != "token")
+    close_if_drained();
+}
+
+void connection_state::drain() {
+  draining_ = true;
+  close_if_drained();
+}
+
+void connection_state::close_if_drained() {
+  constexpr uint16_t going_away = 1001; // RFC 6455, 7.4.1
+  if (draining_ && channel_ && running_.empty() && calls_ == 0)
+    channel_->close(going_away, "the node is shutting down");
 }
 
 void connection_state::tell_error(const json& id, const std::string& trace, const failure& why) {

@@ -2,14 +2,15 @@
 
 #include <boost/asio/steady_timer.hpp>
 
+#include <charconv>
 #include <future>
-#include <thread>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "messages/error.hpp"
 #include "nodes/http_session_impl.hpp"
+#include "runtime/clock.hpp"
 
 namespace sotto {
 
@@ -40,11 +41,20 @@ public:
         return;
       if (ec)
         return self->accept_later(ec);
-      if (self->sockets_->count < self->limits_.max_connections)
-        std::make_shared<http_session>(std::move(socket), self->limits_, self->sockets_)
-            ->start(self->owner_);
+      if (self->counts_->open < self->limits_.max_connections)
+        self->start(std::move(socket));
       self->accept();
     });
+  }
+
+  void start(tcp::socket socket) {
+    auto made = std::make_shared<http_session>(std::move(socket), limits_, counts_);
+    if (sessions_.size() >= next_sweep_) {
+      std::erase_if(sessions_, [](auto& x) { return x.expired(); });
+      next_sweep_ = std::max<size_t>(64, 2 * sessions_.size());
+    }
+    sessions_.push_back(made);
+    made->start(owner_);
   }
 
   // Out of descriptors, most likely: they come back as sockets close.
@@ -63,7 +73,7 @@ public:
                                     : fmt::format("{}:{}", host, bound_.port());
   }
 
-  std::shared_ptr<const open_sockets> sockets() const override { return sockets_; }
+  std::shared_ptr<const socket_counts> counts() const override { return counts_; }
 
   void stop() override {
     boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
@@ -73,32 +83,43 @@ public:
     });
   }
 
-  void close_all(caf::timespan patience) override {
-    constexpr auto step = std::chrono::milliseconds{5};
-    end_all(false);
-    for (auto left = patience; left.count() > 0 && sockets_->count > 0; left -= step)
-      std::this_thread::sleep_for(step);
-    end_all(true);
+  void drain(caf::timespan limit) override {
+    auto done = std::make_shared<std::promise<void>>();
+    auto ended = done->get_future();
+    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this(), limit, done] {
+      self->each([](http_session& x) { x.drain(); });
+      self->await_last(done, monotonic_nanos() + limit.count());
+    });
+    ended.wait();
   }
 
 private:
-  void end_all(bool at_once) {
-    std::promise<void> done;
-    boost::asio::post(acceptor_.get_executor(), [this, at_once, &done] {
-      // Ending one changes the map.
-      auto all = sockets_->all;
-      for (auto& [socket, end] : all)
-        end(at_once);
-      done.set_value();
-    });
-    done.get_future().wait();
+  void each(void (*act)(http_session&)) {
+    auto all = sessions_;
+    for (auto& x : all)
+      if (auto session = x.lock())
+        act(*session);
+  }
+
+  // Sockets end on their own; looking every few milliseconds is simpler than being told.
+  void await_last(const std::shared_ptr<std::promise<void>>& done, int64_t until) {
+    auto late = monotonic_nanos() >= until;
+    if (late)
+      each([](http_session& x) { x.finish(); });
+    if (late || counts_->open == 0)
+      return done->set_value();
+    retry_.expires_after(std::chrono::milliseconds{5});
+    retry_.async_wait(
+        [self = shared_from_this(), done, until](error_code) { self->await_last(done, until); });
   }
 
   tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_;
   const gateway_options& limits_;
   socket_owner owner_;
-  std::shared_ptr<open_sockets> sockets_ = std::make_shared<open_sockets>();
+  std::vector<std::weak_ptr<http_session>> sessions_;
+  size_t next_sweep_ = 64;
+  std::shared_ptr<socket_counts> counts_ = std::make_shared<socket_counts>();
   tcp::endpoint bound_;
 };
 

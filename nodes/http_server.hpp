@@ -4,7 +4,6 @@
 #include <string>
 
 #include <caf/expected.hpp>
-#include <caf/timespan.hpp>
 
 #include "nodes/http_session.hpp"
 
@@ -25,14 +24,14 @@ public:
   virtual std::string address() const = 0;
 
   /// Sockets that are open now.
-  virtual std::shared_ptr<const open_sockets> sockets() const = 0;
+  virtual std::shared_ptr<const socket_counts> counts() const = 0;
 
   /// Accepts no more sockets; the open ones go on.
   virtual void stop() = 0;
 
-  /// Ends the open sockets, those with a request under way when it has been answered, at the latest
-  /// after `patience`. Blocks; not for the reactor's thread.
-  virtual void close_all(caf::timespan patience) = 0;
+  /// Closes every socket as soon as its requests are answered, and those that are left after
+  /// `limit` at once. Returns when none is open. Not to be called on the reactor's thread.
+  virtual void drain(caf::timespan limit) = 0;
 };
 
 } // namespace sotto

@@ -38,24 +38,20 @@ std::string text(boost::beast::string_view x) {
 } // namespace
 
 http_session::http_session(tcp::socket socket, const gateway_options& limits,
-                           std::shared_ptr<open_sockets> sockets)
-    : stream_(std::move(socket)), limits_(limits), sockets_(std::move(sockets)) {
-  ++sockets_->count;
+                           std::shared_ptr<socket_counts> counts)
+    : stream_(std::move(socket)), limits_(limits), counts_(std::move(counts)) {
+  ++counts_->open;
   error_code ignored;
   stream_.socket().set_option(tcp::no_delay{true}, ignored);
 }
 
 http_session::~http_session() {
-  sockets_->all.erase(this);
-  --sockets_->count;
+  if (counted_)
+    --counts_->open;
 }
 
 void http_session::start(const socket_owner& owner) {
   events_ = owner(shared_from_this());
-  sockets_->all[this] = [weak = weak_from_this()](bool at_once) {
-    if (auto self = weak.lock())
-      self->retire(at_once);
-  };
   read_head(true);
 }
 
@@ -327,15 +323,11 @@ void http_session::wrote_piece(error_code ec) {
   write_pieces();
 }
 
-void http_session::retire(bool at_once) {
-  keep_alive_ = false;
-  if (at_once || !busy_)
-    finish();
-}
-
 // -- the end ------------------------------------------------------------------------------------
 
 void http_session::finish() {
+  if (auto next = successor_.lock())
+    return next->finish();
   if (std::exchange(closed_, true))
     return;
   error_code ignored;
@@ -344,6 +336,14 @@ void http_session::finish() {
   auto events = std::exchange(events_, {});
   if (events.closed)
     events.closed();
+}
+
+void http_session::drain() {
+  if (auto next = successor_.lock())
+    return next->drain();
+  keep_alive_ = false;
+  if (!busy_)
+    finish();
 }
 
 void http_session::upgrade() {
@@ -355,7 +355,9 @@ void http_session::upgrade() {
   }
   stream_.expires_never();
   closed_ = true; // this object's part ends here; CONNECTION goes on writing through it
-  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, sockets_);
+  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, counts_);
+  --counts_->open;
+  counted_ = false;
   successor_ = next;
   next->start(parser_->release(), std::exchange(events_, {}));
 }

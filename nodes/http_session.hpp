@@ -4,7 +4,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
 
 #include "config/options.hpp"
 #include "messages/context.hpp"
@@ -43,16 +42,16 @@ struct socket_events {
   /// The socket became a WebSocket that speaks JSON (true) or msgpack; then its frames.
   std::function<void(bool)> upgraded;
   std::function<void(std::string)> frame;
+  /// The node is ending: close the WebSocket when its calls are answered.
+  std::function<void()> drain;
 };
 
 /// What makes CONNECTION for a new socket.
 using socket_owner = std::function<socket_events(std::shared_ptr<reply_channel>)>;
 
-/// All sockets of a server; used on the reactor's thread alone, but for `count`.
-struct open_sockets {
-  /// By socket: ends it, at once (true) or when what is under way has been answered.
-  std::unordered_map<const void*, std::function<void(bool at_once)>> all;
-  std::atomic<size_t> count{0};
+/// Sockets that are open, shared by all of a server's.
+struct socket_counts {
+  std::atomic<size_t> open{0};
 };
 
 } // namespace sotto

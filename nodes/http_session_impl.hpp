@@ -15,6 +15,8 @@
 
 namespace sotto {
 
+class websocket_session;
+
 namespace http = boost::beast::http;
 using tcp = boost::asio::ip::tcp;
 using error_code = boost::system::error_code;
@@ -28,7 +30,7 @@ using error_code = boost::system::error_code;
 class http_session final : public reply_channel, public std::enable_shared_from_this<http_session> {
 public:
   http_session(tcp::socket socket, const gateway_options& limits,
-               std::shared_ptr<open_sockets> sockets);
+               std::shared_ptr<socket_counts> counts);
   ~http_session() override;
 
   void start(const socket_owner& owner);
@@ -43,8 +45,8 @@ public:
   /// Closes the socket; CONNECTION is told.
   void finish();
 
-  /// Closes it at once, or when the request under way has been answered.
-  void retire(bool at_once);
+  /// Closes it as soon as no request is under way.
+  void drain();
 
 private:
   void read_head(bool first);
@@ -68,14 +70,14 @@ private:
 
   boost::beast::tcp_stream stream_;
   const gateway_options& limits_;
-  std::shared_ptr<open_sockets> sockets_;
+  std::shared_ptr<socket_counts> counts_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::shared_ptr<http::response<http::empty_body>> head_;
   std::shared_ptr<http::response_serializer<http::empty_body>> serializer_;
   /// Set once the socket is a WebSocket.
-  std::weak_ptr<reply_channel> successor_;
+  std::weak_ptr<websocket_session> successor_;
   int64_t received_ = 0;
   uint64_t round_ = 0;
   std::string unsent_, sending_;
@@ -90,6 +92,8 @@ private:
   bool linger_ = false;
   size_t dropped_ = 0;
   bool closed_ = false;
+  /// This object is counted as an open socket.
+  bool counted_ = true;
 };
 
 } // namespace sotto

@@ -27,8 +27,8 @@ namespace sotto {
 
 namespace {
 
-/// How long replies of the last turns may take to be sent.
-constexpr auto last_answers = std::chrono::seconds{2};
+/// How long open sockets are waited for after the last turn (nanoseconds).
+constexpr int64_t shortest_goodbye = 500'000'000, longest_goodbye = 5'000'000'000;
 
 uint32_t worker_count(const options& with) {
   return with.node.workers > 0 ? with.node.workers
@@ -89,7 +89,11 @@ public:
   bool drain() override {
     gateway_->draining = true;
     server_->stop();
-    auto all = drain_partitions();
+    auto until = monotonic_nanos() + with_.node.drain_timeout.count();
+    auto all = drain_partitions(until);
+    // Answers are on their way to their sockets, and memory calls to theirs.
+    server_->drain(caf::timespan{
+        std::clamp<int64_t>(until - monotonic_nanos(), shortest_goodbye, longest_goodbye)});
     drain_store();
     stop();
     return all;
@@ -179,14 +183,13 @@ private:
     if (server_)
       text += fmt::format("# HELP sotto_sockets Sockets that are open\n"
                           "# TYPE sotto_sockets gauge\nsotto_sockets {}\n",
-                          server_->sockets()->count.load());
+                          server_->counts()->open.load());
     return text;
   }
 
   // One after another: a partition without running turns answers at once.
-  bool drain_partitions() {
+  bool drain_partitions(int64_t until) {
     caf::scoped_actor self{*system_};
-    auto until = monotonic_nanos() + with_.node.drain_timeout.count();
     auto all = true;
     for (auto& x : gateway_->partitions) {
       auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};
@@ -209,12 +212,12 @@ private:
   void stop() {
     if (!system_)
       return;
-    if (server_)
-      server_->close_all(last_answers);
     reactor_.stop();
     server_.reset();
     for (auto& x : owned_)
       caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
+    // Connections that were cut still cancel their turns through the gateway.
+    system_->await_all_actors_done();
     if (gateway_) {
       gateway_->partitions.clear();
       gateway_->emotion = emotion_actor{};

@@ -21,23 +21,16 @@ std::optional<frontend_format> choose(boost::beast::string_view offered) {
 } // namespace
 
 websocket_session::websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
-                                     std::shared_ptr<open_sockets> sockets)
-    : stream_(std::move(stream)), limits_(limits), sockets_(std::move(sockets)) {
-  ++sockets_->count;
+                                     std::shared_ptr<socket_counts> counts)
+    : stream_(std::move(stream)), limits_(limits), counts_(std::move(counts)) {
+  ++counts_->open;
 }
 
 websocket_session::~websocket_session() {
-  sockets_->all.erase(this);
-  --sockets_->count;
+  --counts_->open;
 }
 
 void websocket_session::start(http::request<http::string_body> upgrade, socket_events events) {
-  sockets_->all[this] = [weak = weak_from_this()](bool at_once) {
-    if (auto self = weak.lock(); self && at_once)
-      self->finish();
-    else if (self)
-      self->shut(websocket::close_code::going_away, "the node is shutting down");
-  };
   upgrade_ = std::move(upgrade);
   events_ = std::move(events);
   auto format = choose(upgrade_[http::field::sec_websocket_protocol]);
@@ -91,7 +84,7 @@ void websocket_session::read() {
 void websocket_session::frame(std::string bytes) {
   boost::asio::post(
       stream_.get_executor(), [self = shared_from_this(), bytes = std::move(bytes)]() mutable {
-        if (self->closing_ || self->closed_)
+        if (self->last_ || self->closing_ || self->closed_)
           return;
         self->unsent_bytes_ += bytes.size();
         self->unsent_.push_back(std::move(bytes));
@@ -103,8 +96,13 @@ void websocket_session::frame(std::string bytes) {
 }
 
 void websocket_session::write() {
-  if (unsent_.empty() || closed_)
+  if (closed_)
     return;
+  if (unsent_.empty()) {
+    if (last_)
+      shut(last_->first, last_->second);
+    return;
+  }
   writing_ = true;
   stream_.async_write(boost::asio::buffer(unsent_.front()),
                       [self = shared_from_this()](error_code ec, size_t) {
@@ -118,9 +116,17 @@ void websocket_session::write() {
 }
 
 void websocket_session::close(uint16_t code, std::string reason) {
-  boost::asio::post(
-      stream_.get_executor(),
-      [self = shared_from_this(), code, reason = std::move(reason)] { self->shut(code, reason); });
+  boost::asio::post(stream_.get_executor(),
+                    [self = shared_from_this(), code, reason = std::move(reason)]() mutable {
+                      self->last_ = {code, std::move(reason)};
+                      if (!self->writing_)
+                        self->write();
+                    });
+}
+
+void websocket_session::drain() {
+  if (events_.drain)
+    events_.drain();
 }
 
 void websocket_session::shut(uint16_t code, const std::string& reason) {

@@ -13,7 +13,7 @@ class websocket_session final : public reply_channel,
                                 public std::enable_shared_from_this<websocket_session> {
 public:
   websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
-                    std::shared_ptr<open_sockets> sockets);
+                    std::shared_ptr<socket_counts> counts);
   ~websocket_session() override;
 
   /// Accepts the upgrade with the first subprotocol that both sides know; refuses it with 400
@@ -27,21 +27,28 @@ public:
   void frame(std::string bytes) override;
   void close(uint16_t code, std::string reason) override;
 
+  /// Asks CONNECTION to close the socket when its calls are answered.
+  void drain();
+
+  /// Closes the socket at once; CONNECTION is told.
+  void finish();
+
 private:
   void refuse();
   void read();
   void write();
   void shut(uint16_t code, const std::string& reason);
-  void finish();
 
   boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
   const gateway_options& limits_;
-  std::shared_ptr<open_sockets> sockets_;
+  std::shared_ptr<socket_counts> counts_;
   http::request<http::string_body> upgrade_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;
   std::deque<std::string> unsent_;
   size_t unsent_bytes_ = 0;
+  /// Code and reason of a close that waits for what is unsent.
+  std::optional<std::pair<uint16_t, std::string>> last_;
   bool json_ = false;
   bool writing_ = false;
   bool closing_ = false;
