@@ -142,7 +142,7 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
                  && here.try_emplace(x.id).second;
     receipt.created.push_back(isnew);
     if (pending != owner.pending_ids.end())
-      waits_for = std::max(waits_for, pending->second);
+      waits_for = std::max(waits_for, pending->second.ticket);
     if (!isnew)
       continue;
     x.seq = next_seq++;
@@ -176,9 +176,9 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
     return;
   }
   owner.next_seq = next_seq;
-  auto ids = std::vector<std::string>{};
+  std::vector<std::pair<std::string, uint64_t>> places;
   for (auto& x : out.memories)
-    ids.push_back(x.id);
+    places.emplace_back(x.id, x.seq);
   auto done = [memories = out.memories, vectors = out.vectors, answer](loaded_owner& x,
                                                                        const failure& why) mutable {
     for (size_t i = 0; i < memories.size(); ++i) {
@@ -189,20 +189,22 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
     answer(x, why);
   };
   auto ticket = send(ctx, owner, std::move(out), std::move(done), give_up);
-  for (auto& id : ids)
-    owner.pending_ids.emplace(std::move(id), ticket);
+  for (auto& [id, seq] : places)
+    owner.pending_ids.emplace(std::move(id), loaded_owner::pending_id{ticket, seq});
 }
 
 caf::result<bool> shard_state::remove(const context& ctx, owner_key owner, std::string id) {
   return visit<bool>(ctx, owner, [this, ctx, owner, id](loaded_owner& x, auto& promise) {
-    if (!x.index.find(id) && !x.pending_ids.contains(id)) {
+    auto stored = x.index.find(id);
+    auto pending = x.pending_ids.find(id);
+    if (!stored && pending == x.pending_ids.end()) {
       promise.deliver(false);
       return;
     }
     store_write out;
     out.what = store_write::kind::remove;
     out.owner = owner;
-    out.id = id;
+    out.seq = stored ? stored->seq : pending->second.seq;
     send(
         ctx, x, std::move(out),
         [promise, id](loaded_owner& y, const failure& why) mutable {

@@ -40,8 +40,12 @@ public:
 private:
   struct loaded_owner {
     owner_index index;
-    /// Ids on their way to the store, with the ticket of their write.
-    std::unordered_map<std::string, uint64_t> pending_ids;
+    /// On its way to the store: where to, and with the ticket of which write.
+    struct pending_id {
+      uint64_t ticket = 0;
+      uint64_t seq = 0;
+    };
+    std::unordered_map<std::string, pending_id> pending_ids;
     uint64_t next_seq = 1;
     size_t writes_under_way = 0;
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id

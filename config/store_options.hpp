@@ -24,9 +24,9 @@ struct store_options {
   /// Owners whose number is kept in memory, at most.
   size_t owner_cache = 65'536;
   /// The log is moved into the database when it has grown to this size (bytes) ...
-  uint64_t checkpoint_bytes = 8ULL << 20;
+  uint64_t checkpoint_bytes = 32ULL << 20;
   /// ... and at this size even if a commit must wait for it for a moment (bytes).
-  uint64_t restart_bytes = 64ULL << 20;
+  uint64_t restart_bytes = 128ULL << 20;
 };
 
 /// How STORE WRITER gathers writes into commits.

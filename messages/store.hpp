@@ -13,9 +13,9 @@ namespace sotto {
 /// One change to an owner's stored memories; all of it is durable or none of it.
 struct store_write {
   enum class kind : uint8_t {
-    /// Adds `memories` (each with its `seq` and a new id) and, where known, their `vectors`.
+    /// Adds `memories` (each with its `seq` and an id that the owner has not yet) and, where known, their `vectors`.
     insert,
-    /// Removes the memory with the id `id`.
+    /// Removes the memory at the place `seq`.
     remove,
     /// Removes the owner with everything of theirs.
     forget,
@@ -26,12 +26,12 @@ struct store_write {
   /// Empty, or one embedding a memory, each possibly empty. The built-in embedder's vectors are
   /// not stored: computing one again is cheaper than reading it.
   std::vector<std::vector<float>> vectors;
-  std::string id;
+  uint64_t seq = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, store_write& x) {
-  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.id);
+  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.seq);
 }
 
 } // namespace sotto

@@ -15,7 +15,7 @@ int memory_table::prepare(sqlite::connection& db) {
   next(add_owner_, "INSERT INTO owners(tenant, owner, partition) VALUES(?, ?, ?)");
   next(add_memory_, "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, "
                     "created, own, vector) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  next(remove_, "DELETE FROM memories WHERE owner = ? AND id = ?");
+  next(remove_, "DELETE FROM memories WHERE owner = ? AND seq = ?");
   next(forget_rows_, "DELETE FROM memories WHERE owner = ?");
   next(forget_owner_, "DELETE FROM owners WHERE number = ?");
   return code;
@@ -69,7 +69,7 @@ int memory_table::remove(const store_write& x) {
   if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
     return code;
   remove_.bind(1, number);
-  remove_.bind(2, x.id);
+  remove_.bind(2, static_cast<int64_t>(x.seq));
   return remove_.run();
 }
 

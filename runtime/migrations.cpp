@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t application_id = 0x536f746f;
 
 // Step n leads to schema n + 1. A released step is never changed: a new one is added.
-constexpr std::array<const char*, 1> steps{R"(
+constexpr std::array<const char*, 2> steps{R"(
   CREATE TABLE schema_version(version INTEGER NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE owners(
@@ -35,7 +35,10 @@ constexpr std::array<const char*, 1> steps{R"(
     PRIMARY KEY(owner, seq)) WITHOUT ROWID;
   CREATE UNIQUE INDEX memories_by_id ON memories(owner, id);
   PRAGMA application_id = 0x536f746f;
-)"};
+)",
+                                               // Ids are unique by their owner's shard; keeping
+                                               // them so here as well cost a page a write.
+                                               "DROP INDEX memories_by_id"};
 
 failure foreign(std::string_view path, int64_t found) {
   return {ec::storage_failed,

@@ -1,10 +1,13 @@
 #include "runtime/scrubbing_vfs.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
 
 #include <sqlite3.h>
+
+#include "runtime/gathered_log.hpp"
 
 namespace sotto::sqlite {
 
@@ -94,7 +97,9 @@ constexpr sqlite3_io_methods methods{
 };
 
 int open(sqlite3_vfs*, const char* name, sqlite3_file* x, int flags, int* out_flags) {
-  // Logs and journals are the business of the layer below alone.
+  if ((flags & SQLITE_OPEN_WAL) != 0)
+    return open_gathered_log(base_vfs(), name, x, flags, out_flags);
+  // Temporary files are the business of the layer below alone.
   if ((flags & SQLITE_OPEN_MAIN_DB) == 0)
     return base_vfs()->xOpen(base_vfs(), name, x, flags, out_flags);
   auto self = reinterpret_cast<file*>(x);
@@ -136,7 +141,7 @@ const char* scrubbing_vfs() {
   static constexpr auto name = "sotto-scrubbing";
   static auto layer = [] {
     auto result = *base_vfs();
-    result.szOsFile += static_cast<int>(sizeof(file));
+    result.szOsFile += std::max(static_cast<int>(sizeof(file)), gathered_log_bytes());
     result.pNext = nullptr;
     result.zName = name;
     result.xOpen = open;

@@ -11,7 +11,8 @@ namespace sotto::sqlite {
 /// pages, it moves cells and leaves the old copies in the space that becomes free; a row that is
 /// deleted later is still there. This layer zeroes that space (between the cell pointers and the
 /// cells, and in free blocks; "B-tree Pages" in sqlite.org/fileformat2.html) in every page on its
-/// way into the database file. The log is not changed: it has remains until it is truncated.
+/// way into the database file. The log has remains until it is truncated; its writes are gathered
+/// (gathered_log.hpp).
 const char* scrubbing_vfs();
 
 /// Zeroes the unused space of a b-tree page of `size` bytes; leaves any other page as it is.

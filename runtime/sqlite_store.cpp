@@ -236,8 +236,6 @@ sqlite_store::outcome sqlite_store::fail(int code) {
 failure sqlite_store::blame(int code) {
   if ((code & 0xff) == SQLITE_TOOBIG)
     return {ec::too_large, "a memory is larger than the store can hold", "text"};
-  if (code == SQLITE_CONSTRAINT_UNIQUE)
-    return {ec::invalid, "the owner has a memory with this id already", "id"};
   if (code == SQLITE_CONSTRAINT_PRIMARYKEY)
     return {ec::invalid, "the owner has a memory at this place in the order of arrival already",
             "seq"};

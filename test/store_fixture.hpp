@@ -72,11 +72,11 @@ inline store_write forget(std::string owner) {
   return x;
 }
 
-inline store_write remove(std::string owner, std::string id) {
+inline store_write remove(std::string owner, uint64_t seq) {
   store_write x;
   x.what = store_write::kind::remove;
   x.owner = {"acme", std::move(owner)};
-  x.id = std::move(id);
+  x.seq = seq;
   return x;
 }
 

@@ -26,7 +26,7 @@ struct fake_store {
     if (!why && x.write.what == store_write::kind::forget)
       rows.clear();
     if (!why && x.write.what == store_write::kind::remove)
-      std::erase_if(rows, [&](auto& m) { return m.id == x.write.id; });
+      std::erase_if(rows, [&](auto& m) { return m.seq == x.write.seq; });
     caf::anon_send<caf::message_priority::high>(x.client, context{}, atom::committed_v, x.ticket,
                                                 why);
   }

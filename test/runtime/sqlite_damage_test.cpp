@@ -148,6 +148,19 @@ TEST_CASE("a database of another program is refused and left as it is") {
   CHECK(read(file) == before);
 }
 
+TEST_CASE("a store of an older schema is brought to the newest with all it holds") {
+  scratch dir;
+  make_store(dir.path, 3);
+  auto file = dir.path / "sotto.db";
+  run_sql(file, "CREATE UNIQUE INDEX memories_by_id ON memories(owner, id); "
+                "UPDATE schema_version SET version = 1");
+  CHECK(load(*open(in(dir.path)), "u").memories.size() == 3);
+  sqlite::connection db;
+  REQUIRE(db.open(file.string()) == SQLITE_OK);
+  CHECK(db.number("SELECT version FROM schema_version", 0) == newest_schema());
+  CHECK(db.number("SELECT count(*) FROM sqlite_schema WHERE name = 'memories_by_id'", -1) == 0);
+}
+
 TEST_CASE("migrating twice changes nothing") {
   scratch dir;
   make_store(dir.path, 3);
