@@ -53,12 +53,13 @@ json parse_json(std::string_view text, failure& why) {
 
 field_reader::field_reader(const json& object, failure& why, std::string prefix)
     : object_(object), why_(why), prefix_(std::move(prefix)) {
-  if (!why_ && !object_.is_object())
-    why_ = {ec::invalid,
-            prefix_.empty() ? std::string{"must be a JSON object"}
-                            : fmt::format("'{}' must be a JSON object",
-                                          std::string_view{prefix_}.substr(0, prefix_.size() - 1)),
-            {}};
+  if (why_ || object_.is_object())
+    return;
+  auto place = prefix_.substr(0, prefix_.size() - (prefix_.empty() ? 0 : 1));
+  why_ = {ec::invalid,
+          place.empty() ? std::string{"must be a JSON object"}
+                        : fmt::format("'{}' must be a JSON object", place),
+          place};
 }
 
 const json* field_reader::find(const char* key) const {

@@ -1,5 +1,6 @@
 #include "nodes/openai_api.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include <boost/beast/core/detail/base64.hpp>
@@ -58,12 +59,16 @@ std::string read_parameters(field_reader& fields) {
   if (auto seed = fields.integer("seed", INT64_MIN, INT64_MAX))
     kept["seed"] = *seed;
   if (auto* stop = fields.find("stop")) {
-    if (!stop->is_string() && !stop->is_array())
+    auto text = [](const json& x) { return x.is_string(); };
+    if (!text(*stop) && !(stop->is_array() && std::all_of(stop->begin(), stop->end(), text)))
       fields.refuse("stop", "must be a string or an array of strings");
     kept["stop"] = *stop;
   }
-  if (auto* format = fields.find("response_format"))
+  if (auto* format = fields.find("response_format")) {
+    if (!format->is_object())
+      fields.refuse("response_format", "must be a JSON object");
     kept["response_format"] = *format;
+  }
   return kept.empty() ? std::string{} : kept.dump();
 }
 

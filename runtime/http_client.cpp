@@ -24,6 +24,7 @@ using error_code = boost::system::error_code;
 
 constexpr uint64_t body_limit = 64ULL << 20;
 constexpr uint32_t header_limit = 64 << 10;
+constexpr int most_interim = 16;
 
 using plain_stream = beast::tcp_stream;
 using tls_stream = beast::ssl_stream<beast::tcp_stream>;
@@ -44,6 +45,7 @@ public:
   void cancel() override {
     asio::post(io_, [self = this->shared_from_this()] {
       self->busy_ = false;
+      self->events_ = {}; // they may hold who holds this link
       self->drop();
     });
   }
@@ -53,12 +55,21 @@ private:
     request_ = std::move(request);
     events_ = std::move(events);
     busy_ = true;
+    if (stream_ && unasked())
+      drop();
     reused_ = stream_ != nullptr;
     head_seen_ = false;
+    interim_ = 0;
     if (reused_)
       write();
     else
       connect();
+  }
+
+  // Bytes that nobody asked for: they would pass for the answer to the next post.
+  bool unasked() {
+    error_code ec;
+    return buffer_.size() > 0 || lowest().socket().available(ec) > 0 || ec;
   }
 
   // A handler belongs to the post and the socket it was made for; later ones must not hear of it.
@@ -140,6 +151,10 @@ private:
       return fail("read the answer of", ec);
     head_seen_ = true;
     auto& answer = parser_->get();
+    // Interim answers go before the answer, asked for or not (RFC 9110, 15.2).
+    if (answer.result_int() < 200)
+      return ++interim_ > most_interim ? fail("read the answer of", http::error::bad_status)
+                                       : read_head();
     http_head head;
     head.status = answer.result_int();
     head.content_type = std::string{answer[http::field::content_type]};
@@ -240,6 +255,7 @@ private:
   bool busy_ = false;
   bool reused_ = false;
   bool head_seen_ = false;
+  int interim_ = 0;
 };
 
 } // namespace
