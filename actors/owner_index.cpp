@@ -39,11 +39,11 @@ void owner_index::add(memory x, const std::vector<float>& vector) {
   else
     vectors_.resize((rows_.size() + 1) * dimension_);
   words_.add(terms_of(x.text));
-  row line;
+  link line;
   auto [at, first] = last_line_.try_emplace(x.conversation, i);
   if (!first) {
     line.before = std::exchange(at->second, i);
-    rows_[line.before].after = i;
+    links_[line.before].after = i;
   }
   auto [speaker, unheard] = speakers_.try_emplace(x.speaker);
   if (unheard)
@@ -52,18 +52,18 @@ void owner_index::add(memory x, const std::vector<float>& vector) {
   last_seq_ = std::max(last_seq_, x.seq);
   text_bytes_ +=
       x.text.size() + x.metadata.size() + x.id.size() + x.speaker.size() + x.conversation.size();
-  line.what = std::move(x);
-  rows_.push_back(std::move(line));
+  links_.push_back(line);
+  rows_.push_back(std::move(x));
 }
 
 bool owner_index::remove(const std::string& id) {
   auto at = by_id_.find(id);
   if (at == by_id_.end())
     return false;
+  links_[at->second].dead = true;
   auto& line = rows_[at->second];
-  line.dead = true;
-  line.what.text.assign(line.what.text.size(), '\0');
-  line.what = {};
+  line.text.assign(line.text.size(), '\0');
+  line = {};
   std::fill_n(vectors_.begin() + static_cast<std::ptrdiff_t>(at->second * dimension_), dimension_,
               0.0F);
   by_id_.erase(at);
@@ -77,18 +77,18 @@ void owner_index::compact() {
   fresh.last_seq_ = last_seq_;
   std::vector<float> vector;
   for (size_t i = 0; i < rows_.size(); ++i) {
-    if (rows_[i].dead)
+    if (links_[i].dead)
       continue;
     auto at = vectors_.begin() + static_cast<std::ptrdiff_t>(i * dimension_);
     vector.assign(at, at + static_cast<std::ptrdiff_t>(dimension_));
-    fresh.add(std::move(rows_[i].what), vector);
+    fresh.add(std::move(rows_[i]), vector);
   }
   *this = std::move(fresh);
 }
 
 const memory* owner_index::find(const std::string& id) const {
   auto at = by_id_.find(id);
-  return at == by_id_.end() ? nullptr : &rows_[at->second].what;
+  return at == by_id_.end() ? nullptr : &rows_[at->second];
 }
 
 void owner_index::add_meaning(const memory_query& query, std::vector<float>& to) const {
@@ -112,20 +112,20 @@ std::vector<bool> owner_index::speakers_named(const std::string& question) const
     return {};
   std::vector<bool> result(rows_.size());
   for (size_t i = 0; i < rows_.size(); ++i)
-    result[i] = named.contains(rows_[i].what.speaker);
+    result[i] = named.contains(rows_[i].speaker);
   return result;
 }
 
 float owner_index::neighbours(const std::vector<float>& base, uint32_t i) const {
   auto sum = 0.0F;
-  if (auto x = rows_[i].before; x != none) {
+  if (auto x = links_[i].before; x != none) {
     sum += one_away * base[x];
-    if (auto y = rows_[x].before; y != none)
+    if (auto y = links_[x].before; y != none)
       sum += two_away * base[y];
   }
-  if (auto x = rows_[i].after; x != none) {
+  if (auto x = links_[i].after; x != none) {
     sum += one_away * base[x];
-    if (auto y = rows_[x].after; y != none)
+    if (auto y = links_[x].after; y != none)
       sum += two_away * base[y];
   }
   return sum;
@@ -138,11 +138,17 @@ owner_index::parts owner_index::score(const memory_query& query) const {
   x.meaning.resize(n);
   x.best_words = words_.score(terms_of(query.text), x.words);
   add_meaning(query, x.meaning);
+  rate(query, x);
+  return x;
+}
+
+void owner_index::rate(const memory_query& query, parts& x) const {
+  auto n = rows_.size();
   auto scale = x.best_words > 0 ? 1 / x.best_words : 0.0F;
   std::vector<float> base(n);
   for (size_t i = 0; i < n; ++i)
     base[i] =
-        rows_[i].dead ? 0 : x.words[i] * scale + meaning_weight * std::max(x.meaning[i], 0.0F);
+        links_[i].dead ? 0 : x.words[i] * scale + meaning_weight * std::max(x.meaning[i], 0.0F);
   x.total.resize(n);
   auto named = speakers_named(query.text);
   for (uint32_t i = 0; i < n; ++i) {
@@ -150,17 +156,17 @@ owner_index::parts owner_index::score(const memory_query& query) const {
     x.total[i] = base[i] + neighbours(base, i);
     if (!named.empty() && named[i])
       x.total[i] += speaker_bonus;
-    if (rows_[i].what.text == query.text)
+    // Most rows are out by now; the text of the others is worth a look.
+    if (x.total[i] >= least_score && rows_[i].text == query.text)
       x.total[i] *= echo_factor;
   }
-  return x;
 }
 
 recalled owner_index::explain(const parts& scores, uint32_t i, float total) const {
   auto words = scores.best_words > 0 ? scores.words[i] / scores.best_words : 0.0F;
   auto meaning = std::max(scores.meaning[i], 0.0F);
   auto rest = std::max(total - words - meaning_weight * meaning, 0.0F);
-  return {rows_[i].what, total,
+  return {rows_[i], total,
           fmt::format("words {:.2f}, meaning {:.2f}, around {:.2f}", words, meaning, rest)};
 }
 
@@ -171,7 +177,7 @@ std::vector<recalled> owner_index::search(const memory_query& query) const {
   memory_filter filter{query};
   std::vector<uint32_t> found;
   for (uint32_t i = 0; i < rows_.size(); ++i)
-    if (!rows_[i].dead && scores.total[i] >= least_score && filter.passes(rows_[i].what))
+    if (!links_[i].dead && scores.total[i] >= least_score && filter.passes(rows_[i]))
       found.push_back(i);
   auto better = [&](uint32_t a, uint32_t b) {
     return scores.total[a] != scores.total[b] ? scores.total[a] > scores.total[b] : a > b;
@@ -190,9 +196,9 @@ std::vector<memory> owner_index::recent(const std::string& conversation, size_t 
   std::vector<memory> result;
   auto at = last_line_.find(conversation);
   for (auto i = at == last_line_.end() ? none : at->second; i != none && result.size() < n;
-       i = rows_[i].before)
-    if (!rows_[i].dead)
-      result.push_back(rows_[i].what);
+       i = links_[i].before)
+    if (!links_[i].dead)
+      result.push_back(rows_[i]);
   std::reverse(result.begin(), result.end());
   return result;
 }
@@ -202,9 +208,9 @@ memory_page owner_index::page(const std::string& after, size_t limit) const {
   memory_page result;
   auto i = at == by_id_.end() ? 0 : size_t{at->second} + 1;
   for (; i < rows_.size() && result.memories.size() < limit; ++i)
-    if (!rows_[i].dead)
-      result.memories.push_back(rows_[i].what);
-  while (i < rows_.size() && rows_[i].dead)
+    if (!links_[i].dead)
+      result.memories.push_back(rows_[i]);
+  while (i < rows_.size() && links_[i].dead)
     ++i;
   if (i < rows_.size() && !result.memories.empty())
     result.next = result.memories.back().id;
@@ -212,7 +218,7 @@ memory_page owner_index::page(const std::string& after, size_t limit) const {
 }
 
 size_t owner_index::bytes() const {
-  constexpr size_t per_row = sizeof(row) + 96; // and its entry by id
+  constexpr size_t per_row = sizeof(memory) + sizeof(link) + 96; // and its entry by id
   return sizeof(*this) + rows_.size() * per_row + vectors_.size() * sizeof(float) + words_.bytes()
          + text_bytes_;
 }

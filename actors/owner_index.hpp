@@ -49,8 +49,8 @@ public:
 private:
   static constexpr uint32_t none = UINT32_MAX;
 
-  struct row {
-    memory what;
+  /// What scoring reads of every row: apart from the memories, or each would be a cache miss.
+  struct link {
     /// The lines before and after in the same conversation.
     uint32_t before = none;
     uint32_t after = none;
@@ -65,11 +65,13 @@ private:
   parts score(const memory_query& query) const;
   void add_meaning(const memory_query& query, std::vector<float>& to) const;
   float neighbours(const std::vector<float>& base, uint32_t i) const;
+  void rate(const memory_query& query, parts& x) const;
   std::vector<bool> speakers_named(const std::string& question) const;
   recalled explain(const parts& scores, uint32_t i, float total) const;
   void compact();
 
-  std::vector<row> rows_;
+  std::vector<memory> rows_;
+  std::vector<link> links_;
   lexical_index words_;
   /// Row-major, `dimension_` floats a row; zeros where a memory has no embedding.
   std::vector<float> vectors_;

@@ -103,7 +103,7 @@ TEST_CASE("a writer tells each client whether its own write was stored, under an
   for (uint64_t seed = 1; seed <= 10; ++seed) {
     setup x{{}, seed};
     x.write(1);
-    x.write(2, insert("u", {row(2, "m1")}));
+    x.write(2, insert("u", {row(1, "m2")}));
     x.write(3);
     x.sys.run();
     x.write(4, insert("u", {row(4, "")}));

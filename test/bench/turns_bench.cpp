@@ -5,12 +5,10 @@
 #include <utility> // before Asio of Boost 1.74, for its awaitable.hpp
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <chrono>
 #include <iostream>
 #include <memory>
-#include <random>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -26,6 +24,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "test/bench/talk.hpp"
+
 namespace {
 
 namespace asio = boost::asio;
@@ -38,38 +38,6 @@ using steady = std::chrono::steady_clock;
   std::cerr << "turns_bench: " << why << '\n';
   std::exit(1);
 }
-
-// -- what the users say -----------------------------------------------------------------------
-
-/// Short texts as people write them to a companion, the same for the same seed.
-class talk {
-public:
-  explicit talk(uint64_t seed) : random_(seed) {}
-
-  std::string next() {
-    static constexpr std::array<const char*, 8> openings{
-        "Today I",        "My sister",      "I wish I",          "Yesterday we",
-        "Do you know if", "My friend Anna", "Honestly, my boss", "This morning the dog"};
-    static constexpr std::array<const char*, 10> deeds{
-        "went to the lake",      "started a new job", "lost the keys again",
-        "cooked dinner for six", "read a sad book",   "fixed the old bike",
-        "was so angry",          "laughed about it",  "missed the last train",
-        "learned some Greek"};
-    static constexpr std::array<const char*, 8> ends{
-        "and it was wonderful!", "because of the rain.", "which made me happy.",
-        "and I am worried.",     "near the old bridge.", "with the children.",
-        "for the first time.",   "what do you think?"};
-    return fmt::format("{} {} {} {}", pick(openings), pick(deeds), pick(ends), random_() % 10'000);
-  }
-
-private:
-  template <size_t N>
-  const char* pick(const std::array<const char*, N>& from) {
-    return from[random_() % N];
-  }
-
-  std::mt19937_64 random_;
-};
 
 // -- the load ---------------------------------------------------------------------------------
 
@@ -172,7 +140,7 @@ private:
   tcp::endpoint to_;
   size_t number_;
   tally& counts_;
-  talk talk_;
+  sotto::bench::talk talk_;
   std::string request_;
   std::string reply_;
   steady::time_point since_;

@@ -91,6 +91,17 @@ test('the OpenAI client talks with a node', async (t) => {
     assert.equal((await node.memories('cy')).length, 2)
   })
 
+  await t.test('retries by one key get one turn, while it runs and after', async () => {
+    const say = () => client.chat.completions.create(
+      { model: 'companion', user: 'dot', messages: hello },
+      { headers: { 'Idempotency-Key': 'turn-1' } })
+    const [a, b] = await Promise.all([say(), say()])
+    const c = await say()
+    assert.equal(b.choices[0].message.content, a.choices[0].message.content)
+    assert.equal(c.choices[0].message.content, a.choices[0].message.content)
+    assert.equal((await node.memories('dot')).length, 2)
+  })
+
   await t.test('the models list personas and the embedder', async () => {
     const ids = []
     for await (const x of client.models.list()) ids.push(x.id)
