@@ -102,7 +102,7 @@ size_t gather(const vader_text& text, strengths& to) {
 void find_feelings(const vader_text& text, double compound, emotion_reading& to) {
   strengths found{};
   auto signs = gather(text, found);
-  auto emphasis = std::min(text.exclamations, 3) * 0.05F;
+  auto emphasis = static_cast<float>(std::min(text.exclamations, 3)) * 0.05F;
   to.mixed.clear();
   auto arousal = 0.0F, dominance = 0.0F, total = 0.0F;
   for (size_t i = 1; i < feelings; ++i) {

@@ -46,14 +46,14 @@ struct gateway_options {
   /// Connections at the same time; more are closed at once.
   size_t max_connections = 10'000;
   /// Bytes of a request's head and of its body; larger ones are refused with 431 and 413.
-  size_t max_header = 16 * 1024;
-  size_t max_body = 16 * 1024 * 1024;
+  size_t max_header = 16 << 10;
+  size_t max_body = 16 << 20;
   /// Bytes of one WebSocket message.
-  size_t max_frame = 1024 * 1024;
+  size_t max_frame = 1 << 20;
   /// Bytes waiting to be sent to one client before it is cut as too slow.
-  size_t max_unsent = 4 * 1024 * 1024;
+  size_t max_unsent = 4 << 20;
   /// Bytes of what a user says in one turn.
-  size_t max_text = 32 * 1024;
+  size_t max_text = 32 << 10;
   /// How long the head of a request may take to arrive, and its body.
   caf::timespan header_timeout = std::chrono::seconds{10};
   caf::timespan body_timeout = std::chrono::seconds{30};

@@ -5,9 +5,11 @@
 /// The verbs of our protocols. A text holds at most ten characters.
 namespace sotto::atom {
 
+// NOLINTBEGIN(bugprone-macro-parentheses): a declared name cannot stand in parentheses
 #define SOTTO_ATOM(name)                                                                           \
   using name = caf::atom_constant<caf::atom(#name)>;                                               \
   inline constexpr name name##_v {}
+// NOLINTEND(bugprone-macro-parentheses)
 
 SOTTO_ATOM(analyse);
 SOTTO_ATOM(cancel);

@@ -13,7 +13,8 @@ namespace sotto {
 /// One change to an owner's stored memories; all of it is durable or none of it.
 struct store_write {
   enum class kind : uint8_t {
-    /// Adds `memories` (each with its `seq` and an id that the owner has not yet) and, where known, their `vectors`.
+    /// Adds `memories` (each with its `seq` and an id that the owner has not yet) and, where known,
+    /// their `vectors`.
     insert,
     /// Removes the memory at the place `seq`.
     remove,

@@ -2,9 +2,11 @@
 
 #include <mutex>
 
+#include <caf/event_based_actor.hpp>
 #include <caf/scheduled_actor.hpp>
 #include <caf/stateful_actor.hpp>
 #include <caf/system_messages.hpp>
+#include <caf/typed_event_based_actor.hpp>
 
 #include "messages/actors.hpp"
 #include "runtime/level_queue.hpp"

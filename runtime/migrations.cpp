@@ -36,9 +36,9 @@ constexpr std::array<const char*, 2> steps{R"(
   CREATE UNIQUE INDEX memories_by_id ON memories(owner, id);
   PRAGMA application_id = 0x536f746f;
 )",
-                                               // Ids are unique by their owner's shard; keeping
-                                               // them so here as well cost a page a write.
-                                               "DROP INDEX memories_by_id"};
+                                           // Ids are unique by their owner's shard; keeping
+                                           // them so here as well cost a page a write.
+                                           "DROP INDEX memories_by_id"};
 
 failure foreign(std::string_view path, int64_t found) {
   return {ec::storage_failed,
