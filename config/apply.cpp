@@ -16,6 +16,7 @@ constexpr std::string_view personas_key = "personas";
 template <class T>
 std::vector<std::string> names_of(const std::vector<setting<T>>& table) {
   std::vector<std::string> out;
+  out.reserve(table.size());
   for (auto& s : table)
     out.push_back(s.key);
   return out;

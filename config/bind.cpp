@@ -20,7 +20,7 @@ auto& field(T& x, M m, Ms... rest) {
 
 /// `path`: pointers to members from T down to the field.
 template <class T, class Rule, class... Path>
-setting<T> key(std::string name, Rule rule, std::string help, Path... path) {
+setting<T> key(std::string name, const Rule& rule, std::string help, Path... path) {
   auto assign = [rule, path...](T& to, const setting_value& value, bool plain) {
     auto x = rule.read(value, plain);
     if (x) {

@@ -41,6 +41,7 @@ void option_assembler::check_personas() {
   check_names("personas", value.personas);
   auto& places = places_["personas"];
   std::vector<std::string> names;
+  names.reserve(value.llm.deployments.size());
   for (auto& x : value.llm.deployments)
     names.push_back(x.name);
   for (size_t i = 0; i < value.personas.size(); ++i)

@@ -1,0 +1,307 @@
+#pragma once
+
+#include <algorithm>
+#include <deque>
+#include <functional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "messages/error.hpp"
+#include "runtime/priority_queue.hpp"
+
+namespace sotto {
+
+/// How the items of an operation relate.
+template <class In>
+struct batch_keys {
+  /// Items with the same text are computed once, for all who wait; empty: equal to nothing.
+  std::function<std::string(const In&)> equality = [](const In&) { return std::string{}; };
+  /// Items with the same figure lie side by side in a batch.
+  std::function<uint64_t(const In&)> similarity = [](const In&) { return uint64_t{0}; };
+  /// In a unit of the operation's own.
+  std::function<double(const In&)> cost = [](const In&) { return 1.0; };
+};
+
+/// Analytics by level of whoever asked.
+struct batch_counts {
+  using by_level = std::array<uint64_t, priority_levels>;
+  by_level submitted{}, coalesced{}, refused{}, late{}, cancelled{};
+  /// Nanoseconds from submission to the batch.
+  by_level waited{};
+  uint64_t batches = 0, items = 0, splits = 0;
+};
+
+/// What waits for a batch, and the batches under way. Knows no actor, thread or clock; `now` is
+/// nanoseconds. Who asks gets a ticket, and later one answer under it.
+///
+/// Waiting is a `priority_queue`: weighted between levels, fair between tenants, bounded. An item
+/// that somebody of a higher level asks for too moves up. A failed batch of several is run again in
+/// halves, so that after log2(n) rounds a bad item fails alone. Not thread-safe.
+template <class In, class Out>
+class batch_queue {
+public:
+  using result = std::variant<Out, failure>;
+
+  struct answer {
+    uint64_t ticket;
+    result what;
+  };
+  using answers = std::vector<answer>;
+
+  struct request {
+    In input;
+    queue_class what{};
+    /// 0: none. An item whose last asker's deadline has passed is not run.
+    int64_t deadline = 0;
+  };
+
+  struct batch {
+    uint64_t number = 0;
+    /// Valid until the batch is finished or has failed; empty: nothing waits.
+    std::vector<const In*> items;
+  };
+
+  explicit batch_queue(batch_keys<In> keys = {}, queue_limits limits = {})
+      : keys_(std::move(keys)), waiting_(limits) {}
+
+  /// Items that wait, those of halves to be run again included.
+  size_t waiting() const { return waiting_jobs_; }
+  /// Batches under way.
+  size_t running() const { return running_.size(); }
+  const batch_counts& counts() const { return counts_; }
+
+  /// Takes a request; whoever has to give way for it, perhaps itself, is answered in `out`.
+  uint64_t submit(request x, int64_t now, answers& out) {
+    auto ticket = next_ticket_++;
+    auto level = index(x.what.level);
+    ++counts_.submitted[level];
+    auto key = keys_.equality(x.input);
+    if (auto at = key.empty() ? by_key_.end() : by_key_.find(key); at != by_key_.end()) {
+      ++counts_.coalesced[level];
+      add_asker(at->second, {ticket, x.deadline, now, x.what}, now, out);
+      return ticket;
+    }
+    auto number = next_job_++;
+    auto& job = jobs_[number];
+    job.group = keys_.similarity(x.input);
+    job.cost = keys_.cost(x.input);
+    job.input = std::move(x.input);
+    if (!key.empty()) {
+      by_key_.emplace(key, number);
+      job.key = std::move(key);
+    }
+    ++waiting_jobs_;
+    add_asker(number, {ticket, x.deadline, now, x.what}, now, out);
+    return ticket;
+  }
+
+  /// The next batch: at most `most` items, cut after the one that reaches `most_cost`.
+  batch cut(size_t most, double most_cost, int64_t now, answers& out) {
+    std::vector<uint64_t> chosen;
+    while (chosen.empty() && !halves_.empty()) {
+      chosen = std::move(halves_.front());
+      halves_.pop_front();
+      std::erase_if(chosen, [&](auto x) { return !ready(x, now, out); });
+    }
+    auto cost = 0.0;
+    auto again = !chosen.empty();
+    while (!again && chosen.size() < most && cost < most_cost) {
+      auto next = waiting_.pop(now);
+      if (!next)
+        break;
+      if (!ready(next->job, now, out))
+        continue;
+      auto& job = jobs_.at(next->job);
+      job.state = stage::running; // its other places in the queue mean nothing any more
+      cost += job.cost;
+      chosen.push_back(next->job);
+    }
+    return start(std::move(chosen), now);
+  }
+
+  /// The operation's answer: one result an item, in order. Any other count is a failure of the
+  /// whole.
+  void finish(uint64_t number, std::vector<result> results, answers& out) {
+    auto of = running_.find(number);
+    if (of == running_.end())
+      return;
+    if (results.size() != of->second.size())
+      return fail(number,
+                  {ec::internal,
+                   "the operation answered " + std::to_string(results.size()) + " of "
+                       + std::to_string(of->second.size()) + " items",
+                   {}},
+                  out);
+    auto jobs = std::move(of->second);
+    running_.erase(of);
+    for (size_t i = 0; i < jobs.size(); ++i)
+      settle(jobs[i], std::move(results[i]), out);
+  }
+
+  /// The batch as a whole failed: its halves are run again, a single item is answered.
+  void fail(uint64_t number, failure why, answers& out) {
+    auto of = running_.find(number);
+    if (of == running_.end())
+      return;
+    auto jobs = std::move(of->second);
+    running_.erase(of);
+    if (jobs.size() == 1)
+      return settle(jobs.front(), std::move(why), out);
+    ++counts_.splits;
+    auto middle = jobs.begin() + static_cast<std::ptrdiff_t>(jobs.size() / 2);
+    waiting_jobs_ += jobs.size();
+    for (auto x : jobs)
+      jobs_.at(x).state = stage::half;
+    halves_.emplace_back(jobs.begin(), middle);
+    halves_.emplace_back(middle, jobs.end());
+  }
+
+  /// No answer follows. An item that nobody else asked for is not run, or its result is dropped.
+  bool cancel(uint64_t ticket) {
+    auto at = tickets_.find(ticket);
+    if (at == tickets_.end())
+      return false;
+    auto number = at->second;
+    tickets_.erase(at);
+    auto& job = jobs_.at(number);
+    auto who = std::find_if(job.askers.begin(), job.askers.end(),
+                            [&](auto& x) { return x.ticket == ticket; });
+    ++counts_.cancelled[index(who->what.level)];
+    job.askers.erase(who);
+    if (job.askers.empty() && job.state == stage::waiting)
+      drop(number);
+    return true;
+  }
+
+private:
+  enum class stage : uint8_t { waiting, running, half };
+
+  /// One of an item's places in the queue: a new one for each level it moves up to.
+  struct place {
+    uint64_t job = 0;
+    size_t level = 0;
+  };
+
+  struct asker {
+    uint64_t ticket;
+    int64_t deadline;
+    int64_t since;
+    queue_class what;
+  };
+
+  struct entry {
+    In input{};
+    std::string key;
+    uint64_t group = 0;
+    double cost = 1;
+    stage state = stage::waiting;
+    /// The best level it has a place in the queue with.
+    size_t level = priority_levels;
+    std::vector<asker> askers;
+  };
+
+  static size_t index(priority x) { return static_cast<size_t>(x); }
+
+  void add_asker(uint64_t number, asker who, int64_t now, answers& out) {
+    auto& job = jobs_.at(number);
+    tickets_.emplace(who.ticket, number);
+    job.askers.push_back(who);
+    auto level = index(who.what.level);
+    if (job.state != stage::waiting || level >= job.level)
+      return;
+    job.level = level;
+    if (auto refused = waiting_.push({number, level}, who.what, now))
+      refuse(*refused, out);
+  }
+
+  void refuse(place lost, answers& out) {
+    auto at = jobs_.find(lost.job);
+    // An item that moved up has a better place than the one that was lost.
+    if (at == jobs_.end() || at->second.state != stage::waiting || at->second.level != lost.level)
+      return;
+    for (auto& x : at->second.askers) {
+      ++counts_.refused[index(x.what.level)];
+      tickets_.erase(x.ticket);
+      out.push_back({x.ticket, failure{ec::overloaded, "too much of this waits already", {}}});
+    }
+    drop(lost.job);
+  }
+
+  /// Whether an item is still to be run; who waited too long for it is told.
+  bool ready(uint64_t number, int64_t now, answers& out) {
+    auto at = jobs_.find(number);
+    if (at == jobs_.end() || at->second.state == stage::running)
+      return false;
+    auto& askers = at->second.askers;
+    std::erase_if(askers, [&](auto& x) {
+      if (x.deadline == 0 || now <= x.deadline)
+        return false;
+      ++counts_.late[index(x.what.level)];
+      tickets_.erase(x.ticket);
+      out.push_back({x.ticket, failure{ec::timeout, "the deadline passed while it waited", {}}});
+      return true;
+    });
+    if (!askers.empty())
+      return true;
+    drop(number);
+    return false;
+  }
+
+  batch start(std::vector<uint64_t> chosen, int64_t now) {
+    batch result;
+    if (chosen.empty())
+      return result;
+    std::stable_sort(chosen.begin(), chosen.end(),
+                     [&](auto a, auto b) { return jobs_.at(a).group < jobs_.at(b).group; });
+    result.number = next_batch_++;
+    for (auto x : chosen) {
+      auto& job = jobs_.at(x);
+      if (job.state != stage::half)
+        for (auto& y : job.askers)
+          counts_.waited[index(y.what.level)] += static_cast<uint64_t>(now - y.since);
+      job.state = stage::running;
+      result.items.push_back(&job.input);
+    }
+    waiting_jobs_ -= chosen.size();
+    ++counts_.batches;
+    counts_.items += chosen.size();
+    running_.emplace(result.number, std::move(chosen));
+    return result;
+  }
+
+  void settle(uint64_t number, result what, answers& out) {
+    auto at = jobs_.find(number);
+    auto& askers = at->second.askers;
+    for (size_t i = 0; i < askers.size(); ++i) {
+      tickets_.erase(askers[i].ticket);
+      out.push_back({askers[i].ticket, i + 1 < askers.size() ? what : std::move(what)});
+    }
+    if (!at->second.key.empty())
+      by_key_.erase(at->second.key);
+    jobs_.erase(at);
+  }
+
+  /// Forgets an item that waits; its places in the queue are passed over later.
+  void drop(uint64_t number) {
+    auto at = jobs_.find(number);
+    if (!at->second.key.empty())
+      by_key_.erase(at->second.key);
+    jobs_.erase(at);
+    --waiting_jobs_;
+  }
+
+  batch_keys<In> keys_;
+  priority_queue<place> waiting_;
+  std::unordered_map<uint64_t, entry> jobs_;
+  std::unordered_map<std::string, uint64_t> by_key_;
+  std::unordered_map<uint64_t, uint64_t> tickets_;
+  std::unordered_map<uint64_t, std::vector<uint64_t>> running_;
+  std::deque<std::vector<uint64_t>> halves_;
+  batch_counts counts_;
+  size_t waiting_jobs_ = 0;
+  uint64_t next_ticket_ = 1, next_job_ = 1, next_batch_ = 1;
+};
+
+} // namespace sotto
