@@ -1,0 +1,134 @@
+// What a turn gathers before it is answered: emotion, topics, recall and context, all at the same
+// time and each with a deadline of its own.
+#include <algorithm>
+#include <array>
+
+#include "actors/session.hpp"
+
+namespace sotto {
+
+void session_state::expect(helper x, caf::timespan timeout) {
+  turn_->due[static_cast<size_t>(x)] = turn_->started + timeout.count();
+}
+
+bool session_state::gathering() const {
+  return std::any_of(turn_->due.begin(), turn_->due.end(), [](auto x) { return x != 0; });
+}
+
+void session_state::start_helpers() {
+  // All are expected before the first is asked, or an answer could find nothing left to wait for.
+  auto context_needed = remembers() && !recent_loaded_ && !brings_context(turn_->request);
+  auto& options = parts_->options;
+  expect(helper::emotion, options.emotion_timeout);
+  expect(helper::topics, options.topics_timeout);
+  if (remembers())
+    expect(helper::recall, options.recall_timeout);
+  if (context_needed)
+    expect(helper::context, options.recall_timeout);
+  arm();
+  ask_emotion();
+  ask_topics();
+  if (remembers())
+    ask_recall();
+  if (context_needed)
+    ask_recent();
+}
+
+void session_state::ask_emotion() {
+  self_
+      ->request(parts_->emotion, caf::infinite, self_->child(turn_->ctx), atom::analyse_v,
+                turn_->request.text)
+      .then(
+          [this, n = turn_number_](emotion_reading& x) {
+            if (is_current(n) && !turn_->generating)
+              turn_->reply.emotion = std::move(x);
+            helper_done(n, helper::emotion);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::emotion, true); });
+}
+
+void session_state::ask_topics() {
+  self_
+      ->request(parts_->topics, caf::infinite, self_->child(turn_->ctx), atom::analyse_v,
+                turn_->request.text)
+      .then(
+          [this, n = turn_number_](std::vector<std::string>& x) {
+            if (is_current(n))
+              turn_->reply.topics = std::move(x);
+            helper_done(n, helper::topics);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::topics, true); });
+}
+
+void session_state::ask_recall() {
+  self_
+      ->request(parts_->embedding, caf::infinite, self_->child(turn_->ctx), atom::embed_v,
+                turn_->request.text)
+      .then(
+          [this, n = turn_number_](std::vector<float>& x) {
+            if (is_current(n))
+              recall(std::move(x));
+          },
+          [this, n = turn_number_](const caf::error&) {
+            if (!is_current(n))
+              return;
+            turn_->reply.degraded.emplace_back("embedding");
+            recall({});
+          });
+}
+
+void session_state::recall(std::vector<float> vector) {
+  turn_->vector = vector;
+  memory_query query{turn_->request.owner,
+                     turn_->request.text,
+                     std::move(vector),
+                     parts_->options.recalled,
+                     0,
+                     {}};
+  self_->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recall_v, std::move(query))
+      .then(
+          [this, n = turn_number_](std::vector<recalled>& x) {
+            if (is_current(n) && gathering())
+              turn_->reply.memories = std::move(x);
+            helper_done(n, helper::recall);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::recall, true); });
+}
+
+void session_state::ask_recent() {
+  self_
+      ->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recent_v,
+                turn_->request.owner, turn_->request.conversation, parts_->options.context_lines)
+      .then(
+          [this, n = turn_number_](std::vector<memory>& lines) {
+            if (is_current(n) && gathering() && !recent_loaded_) {
+              recent_loaded_ = true;
+              recent_.clear();
+              for (auto& x : lines)
+                recent_.push_back({std::move(x.speaker), std::move(x.text), x.own});
+            }
+            helper_done(n, helper::context);
+          },
+          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::context, true); });
+}
+
+void session_state::helper_done(uint64_t turn, helper x, bool failed) {
+  static constexpr std::array<const char*, helpers> names{"emotion", "topics", "recall", "context"};
+  auto i = static_cast<size_t>(x);
+  if (!is_current(turn) || turn_->due[i] == 0)
+    return; // given up before
+  turn_->due[i] = 0;
+  if (failed)
+    turn_->reply.degraded.emplace_back(names[i]);
+  if (!gathering())
+    generate();
+}
+
+void session_state::give_up_late(int64_t now) {
+  auto n = turn_number_;
+  for (size_t i = 0; i < helpers && is_current(n); ++i)
+    if (turn_->due[i] != 0 && now >= turn_->due[i])
+      helper_done(n, static_cast<helper>(i), true);
+}
+
+} // namespace sotto
