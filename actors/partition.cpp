@@ -189,7 +189,7 @@ partition_actor::behavior_type partition(actor_of<partition_actor, partition_sta
   return {
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
                turn_request& x) {
-        state.say({ctx, std::move(client), ticket, std::move(x), {}});
+        state.say({ctx, std::move(client), ticket, std::move(x)});
       },
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
                const owner_key& owner, const std::string& conversation) {

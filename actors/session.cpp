@@ -21,16 +21,25 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
   ephemeral_ = ephemeral;
 }
 
+template <class Verb, class T>
+void session_state::tell(const queued_turn& turn, Verb verb, const T& what) {
+  for (auto& x : turn.askers) {
+    auto ctx = self_->child(turn.ctx);
+    ctx.deadline = 0;
+    self_->send(x.client, ctx, verb, x.ticket, what);
+  }
+}
+
 bool session_state::retried(waiting_turn& turn) {
   auto& key = turn.request.idempotency_key;
   if (key.empty())
     return false;
-  auto same = [&](const waiting_turn& x) { return x.request.idempotency_key == key; };
-  waiting_turn* known = turn_ && !turn_->silent && same(*turn_) ? turn_.get() : nullptr;
+  auto same = [&](const queued_turn& x) { return x.request.idempotency_key == key; };
+  queued_turn* known = turn_ && same(*turn_) ? turn_.get() : nullptr;
   if (!known && waiting_)
     known = waiting_->find_if(same);
   if (known) {
-    known->retries.emplace_back(std::move(turn.client), turn.ticket);
+    known->askers.push_back({std::move(turn.client), turn.ticket});
     return true;
   }
   for (auto& [kept, reply] : replies_) {
@@ -48,11 +57,12 @@ void session_state::say(waiting_turn turn) {
   if (retried(turn))
     return;
   if (!waiting_)
-    waiting_ = std::make_unique<level_queue<waiting_turn>>(parts_->options.max_waiting);
+    waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
   auto level = turn.ctx.level;
-  if (auto refused = waiting_->push(level, std::move(turn)))
-    self_->send(refused->client, self_->child(refused->ctx), atom::failed_v, refused->ticket,
-                failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
+  queued_turn next{turn.ctx, {{std::move(turn.client), turn.ticket}}, std::move(turn.request)};
+  if (auto refused = waiting_->push(level, std::move(next)))
+    tell(*refused, atom::failed_v,
+         failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
   if (!turn_)
     start_next();
 }
@@ -66,7 +76,7 @@ void session_state::start_next() {
     return;
   }
   turn_ = std::make_unique<running_turn>();
-  static_cast<waiting_turn&>(*turn_) = std::move(*next);
+  static_cast<queued_turn&>(*turn_) = std::move(*next);
   ++turn_number_;
   turn_->started = self_->nanos();
   turn_->arrived = self_->unix_micros();
@@ -101,13 +111,10 @@ void session_state::generate() {
               turn_number_, std::move(ask));
 }
 
-void session_state::token(uint64_t ticket, std::string text) {
+void session_state::token(uint64_t ticket, const std::string& text) {
   if (!is_current(ticket) || !turn_->generating)
     return;
-  for (auto& [client, own] : turn_->retries)
-    self_->send(client, self_->child(turn_->ctx), atom::token_v, own, text);
-  self_->send(turn_->client, self_->child(turn_->ctx), atom::token_v, turn_->ticket,
-              std::move(text));
+  tell(*turn_, atom::token_v, text);
 }
 
 void session_state::completed(uint64_t ticket, completion result) {
@@ -127,9 +134,9 @@ void session_state::completed(uint64_t ticket, completion result) {
     finish();
 }
 
-void session_state::failed(uint64_t ticket, failure why) {
+void session_state::failed(uint64_t ticket, const failure& why) {
   if (is_current(ticket) && turn_->generating)
-    fail(std::move(why));
+    fail(why);
 }
 
 void session_state::store() {
@@ -182,26 +189,13 @@ void session_state::finish() {
     if (replies_.size() > kept_replies)
       replies_.pop_front();
   }
-  for (auto& [client, own] : turn_->retries)
-    self_->send(client, self_->child(turn_->ctx), atom::completed_v, own, turn_->reply);
-  if (!turn_->silent)
-    self_->send(turn_->client, answer_context(), atom::completed_v, turn_->ticket,
-                std::move(turn_->reply));
+  tell(*turn_, atom::completed_v, turn_->reply);
   end_turn();
 }
 
-void session_state::fail(failure why) {
-  for (auto& [client, own] : turn_->retries)
-    self_->send(client, self_->child(turn_->ctx), atom::failed_v, own, why);
-  if (!turn_->silent)
-    self_->send(turn_->client, answer_context(), atom::failed_v, turn_->ticket, std::move(why));
+void session_state::fail(const failure& why) {
+  tell(*turn_, atom::failed_v, why);
   end_turn();
-}
-
-context session_state::answer_context() {
-  auto ctx = self_->child(turn_->ctx);
-  ctx.deadline = 0;
-  return ctx;
 }
 
 void session_state::end_turn() {
@@ -210,15 +204,19 @@ void session_state::end_turn() {
 }
 
 void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
-  auto matches = [&](const waiting_turn& x) { return x.ticket == ticket && x.client == client; };
-  if (!turn_ || !matches(*turn_)) {
-    if (waiting_)
-      waiting_->take_if(matches);
+  auto gives_up = [&](const turn_asker& x) { return x.ticket == ticket && x.client == client; };
+  auto asked = [&](const queued_turn& x) { return std::ranges::any_of(x.askers, gives_up); };
+  auto running = turn_ && asked(*turn_);
+  queued_turn* turn = running ? turn_.get() : waiting_ ? waiting_->find_if(asked) : nullptr;
+  if (!turn)
+    return;
+  std::erase_if(turn->askers, gives_up);
+  if (!turn->askers.empty())
+    return; // somebody else still waits for it
+  if (!running) {
+    waiting_->take_if([](const queued_turn& x) { return x.askers.empty(); });
     return;
   }
-  turn_->silent = true;
-  if (!turn_->retries.empty())
-    return; // somebody else still waits for it
   if (turn_->generating)
     cancel_generation();
   // A turn that is being stored is let end: half of it may be durable already.
@@ -286,11 +284,11 @@ void session_state::tick() {
 }
 
 void session_state::give_up(const failure& why) {
-  if (turn_ && !turn_->silent)
-    self_->send(turn_->client, self_->child(turn_->ctx), atom::failed_v, turn_->ticket, why);
+  if (turn_)
+    tell(*turn_, atom::failed_v, why);
   turn_.reset();
   while (auto x = waiting_ ? waiting_->pop() : std::nullopt)
-    self_->send(x->client, self_->child(x->ctx), atom::failed_v, x->ticket, why);
+    tell(*x, atom::failed_v, why);
 }
 
 session_actor::behavior_type session(actor_of<session_actor, session_state>* self,
@@ -309,19 +307,19 @@ session_actor::behavior_type session(actor_of<session_actor, session_state>* sel
   return {
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
                turn_request& x) {
-        state.say({ctx, std::move(client), ticket, std::move(x), {}});
+        state.say({ctx, std::move(client), ticket, std::move(x)});
       },
       [&state](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket) {
         state.cancel(client, ticket);
       },
-      [&state](const context&, atom::token, uint64_t ticket, std::string& text) {
-        state.token(ticket, std::move(text));
+      [&state](const context&, atom::token, uint64_t ticket, const std::string& text) {
+        state.token(ticket, text);
       },
       [&state](const context&, atom::completed, uint64_t ticket, completion& x) {
         state.completed(ticket, std::move(x));
       },
-      [&state](const context&, atom::failed, uint64_t ticket, failure& why) {
-        state.failed(ticket, std::move(why));
+      [&state](const context&, atom::failed, uint64_t ticket, const failure& why) {
+        state.failed(ticket, why);
       },
       [&state](const context&, atom::passivate) { return state.passivate(); },
       [&state](const context&, atom::drain) { state.drain(); },

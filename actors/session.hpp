@@ -25,8 +25,21 @@ struct waiting_turn {
   turn_client_actor client;
   uint64_t ticket = 0;
   turn_request request;
-  /// Retries of the same turn that came while it waited or ran: they get what it gets.
-  std::vector<std::pair<turn_client_actor, uint64_t>> retries{};
+};
+
+/// Who hears of a turn, under which ticket.
+struct turn_asker {
+  turn_client_actor client;
+  uint64_t ticket = 0;
+};
+
+/// A turn that waits in its session or runs.
+struct queued_turn {
+  context ctx;
+  /// The first and its retries, less those who gave up. A turn whose last asker gives up ends,
+  /// unless it is being stored: then it runs out, and a retry may still join.
+  std::vector<turn_asker> askers;
+  turn_request request;
 };
 
 /// The helpers of a turn; `embedding` stands before `recall` and has no deadline of its own.
@@ -34,7 +47,7 @@ enum class helper : uint8_t { emotion, topics, recall, context };
 inline constexpr size_t helpers = 4;
 
 /// The turn under way.
-struct running_turn : waiting_turn {
+struct running_turn : queued_turn {
   int64_t started = 0;
   /// Micros since 1970 when it began: the time of the user's line.
   int64_t arrived = 0;
@@ -46,8 +59,6 @@ struct running_turn : waiting_turn {
   std::vector<float> vector;
   turn_reply reply;
   bool generating = false;
-  /// Given up by its client; what is under way is let run out and not told.
-  bool silent = false;
 };
 
 /// SESSION's state: one conversation of one owner. Turns wait by priority, first come first
@@ -71,9 +82,9 @@ public:
 
   void say(waiting_turn turn);
   void cancel(const turn_client_actor& client, uint64_t ticket);
-  void token(uint64_t ticket, std::string text);
+  void token(uint64_t ticket, const std::string& text);
   void completed(uint64_t ticket, completion result);
-  void failed(uint64_t ticket, failure why);
+  void failed(uint64_t ticket, const failure& why);
   bool passivate();
   void drain();
   void forget();
@@ -99,9 +110,10 @@ private:
   void generate();
   void store();
   void finish();
-  void fail(failure why);
-  /// The context of an answer to the client: it is worth hearing however late it is.
-  context answer_context();
+  void fail(const failure& why);
+  /// Tells all who ask for a turn, however late it is: an answer is always worth hearing.
+  template <class Verb, class T>
+  void tell(const queued_turn& turn, Verb verb, const T& what);
   void end_turn();
   void cancel_generation();
   void stored(uint64_t turn, const failure& why);
@@ -118,7 +130,7 @@ private:
   bool draining_ = false;
   bool armed_ = false;
   bool recent_loaded_ = false;
-  std::unique_ptr<level_queue<waiting_turn>> waiting_;
+  std::unique_ptr<level_queue<queued_turn>> waiting_;
   std::unique_ptr<running_turn> turn_;
   /// Which turn an answer belongs to; also the ticket of its generation.
   uint64_t turn_number_ = 0;

@@ -10,7 +10,9 @@ namespace sotto::test {
 /// What the partners of a session do, and what they saw.
 struct turn_world {
   bool emotion_fails = false, emotion_silent = false, recall_fails = false, store_fails = false;
-  bool model_fails = false, model_silent = false;
+  bool model_fails = false, model_silent = false, store_silent = false;
+  /// Writes that a silent store answers at its next tick.
+  std::vector<caf::typed_response_promise<memory_receipt>> held;
   std::vector<memory> recent;
   std::vector<memory> stored;
   std::vector<generation> prompts;
@@ -58,7 +60,7 @@ inline embedding_actor::behavior_type fake_embedding(embedding_actor::pointer) {
           }};
 }
 
-inline shard_actor::behavior_type fake_shard(shard_actor::pointer, world_ptr w) {
+inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_ptr w) {
   return {
       [=](const context&, atom::recall, const memory_query&) -> caf::result<std::vector<recalled>> {
         ++w->recalls;
@@ -73,6 +75,8 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer, world_ptr w) 
           return broken();
         for (auto& m : x.memories)
           w->stored.push_back(std::move(m));
+        if (w->store_silent)
+          return w->held.emplace_back(self->make_response_promise<memory_receipt>());
         return memory_receipt{{"a", "b"}, {true, true}};
       },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
@@ -87,7 +91,10 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer, world_ptr w) 
         return w->recent;
       },
       [](const context&, atom::loaded, const memory_write&, const failure&) {},
-      [](const context&, atom::tick) {},
+      [=](const context&, atom::tick) {
+        for (auto& x : std::exchange(w->held, {}))
+          x.deliver(memory_receipt{{"a", "b"}, {true, true}});
+      },
   };
 }
 
