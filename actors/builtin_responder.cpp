@@ -133,12 +133,6 @@ std::string reflection(const generation& ask, std::string_view text) {
   return result;
 }
 
-uint32_t words_in(std::string_view text) {
-  uint32_t count = 0;
-  each_word(text, [&](std::string_view) { ++count; });
-  return count;
-}
-
 std::string_view last_words(const generation& ask) {
   for (auto x = ask.messages.rbegin(); x != ask.messages.rend(); ++x)
     if (x->role == "user")
@@ -155,7 +149,7 @@ std::string compose_reply(const generation& ask) {
   static constexpr std::array<std::string_view, 2> silent{"I am here.",
                                                           "Take your time. I am listening."};
   auto text = last_words(ask);
-  if (words_in(text) == 0)
+  if (count_words(text) == 0)
     return std::string{pick(silent, text, 5)};
   if (is_greeting(text) && !is_question(text))
     return std::string{pick(hello, text, 6)};
@@ -171,8 +165,8 @@ completion respond(const generation& ask) {
   result.text = compose_reply(ask);
   result.model = result.deployment = "builtin";
   for (auto& x : ask.messages)
-    result.usage.prompt += words_in(x.content);
-  result.usage.completion = words_in(result.text);
+    result.usage.prompt += static_cast<uint32_t>(count_words(x.content));
+  result.usage.completion = static_cast<uint32_t>(count_words(result.text));
   return result;
 }
 

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <unordered_set>
 
 #include <cblas.h>
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "actors/memory_filter.hpp"
 #include "actors/text_terms.hpp"
@@ -26,6 +25,10 @@ constexpr float least_score = 0.05F;
 /// Tombstones are kept until they are this share of all rows.
 constexpr size_t dead_share = 4;
 
+uint64_t hash_of(const std::string& text) {
+  return XXH3_64bits(text.data(), text.size());
+}
+
 } // namespace
 
 void owner_index::add(memory x, const std::vector<float>& vector) {
@@ -42,12 +45,12 @@ void owner_index::add(memory x, const std::vector<float>& vector) {
   link line;
   auto [at, first] = last_line_.try_emplace(x.conversation, i);
   if (!first) {
-    line.before = std::exchange(at->second, i);
-    links_[line.before].after = i;
+    auto before = std::exchange(at->second, i);
+    links_[before].after = i + 1;
+    line.before = before + 1;
   }
-  auto [speaker, unheard] = speakers_.try_emplace(x.speaker);
-  if (unheard)
-    each_word(x.speaker, [&](std::string_view word) { speaker->second.emplace_back(word); });
+  line.speaker = speaker_number(x.speaker);
+  line.text_hash = hash_of(x.text);
   by_id_.emplace(x.id, i);
   last_seq_ = std::max(last_seq_, x.seq);
   text_bytes_ +=
@@ -56,12 +59,23 @@ void owner_index::add(memory x, const std::vector<float>& vector) {
   rows_.push_back(std::move(x));
 }
 
+uint32_t owner_index::speaker_number(const std::string& name) {
+  auto [at, unheard] = speakers_.try_emplace(name, static_cast<uint32_t>(speakers_.size()));
+  if (unheard)
+    each_word(name, [&](std::string_view word) {
+      named_by_[std::string{word}].push_back(at->second);
+      longest_name_word_ = std::max(longest_name_word_, word.size());
+    });
+  return at->second;
+}
+
 bool owner_index::remove(const std::string& id) {
   auto at = by_id_.find(id);
   if (at == by_id_.end())
     return false;
-  links_[at->second].dead = true;
   auto& line = rows_[at->second];
+  links_[at->second].alive = 0;
+  links_[at->second].text_hash = 0;
   line.text.assign(line.text.size(), '\0');
   line = {};
   std::fill_n(vectors_.begin() + static_cast<std::ptrdiff_t>(at->second * dimension_), dimension_,
@@ -77,7 +91,7 @@ void owner_index::compact() {
   fresh.last_seq_ = last_seq_;
   std::vector<float> vector;
   for (size_t i = 0; i < rows_.size(); ++i) {
-    if (links_[i].dead)
+    if (links_[i].alive == 0)
       continue;
     auto at = vectors_.begin() + static_cast<std::ptrdiff_t>(i * dimension_);
     vector.assign(at, at + static_cast<std::ptrdiff_t>(dimension_));
@@ -101,34 +115,22 @@ void owner_index::add_meaning(const memory_query& query, std::vector<float>& to)
               vectors_.data(), d, query.vector.data(), 1, 0.0F, to.data(), 1);
 }
 
+// By number of the speaker; empty where none is named, which is nearly always.
 std::vector<bool> owner_index::speakers_named(const std::string& question) const {
-  std::unordered_set<std::string> asked;
-  each_word(question, [&](std::string_view word) { asked.emplace(word); });
-  std::unordered_set<std::string_view> named;
-  for (auto& [name, words] : speakers_)
-    if (std::any_of(words.begin(), words.end(), [&](auto& x) { return asked.contains(x); }))
-      named.insert(name);
-  if (named.empty())
-    return {};
-  std::vector<bool> result(rows_.size());
-  for (size_t i = 0; i < rows_.size(); ++i)
-    result[i] = named.contains(rows_[i].speaker);
+  std::vector<bool> result;
+  std::string key;
+  each_word(question, [&](std::string_view word) {
+    if (word.size() > longest_name_word_)
+      return;
+    key = word;
+    auto at = named_by_.find(key);
+    if (at == named_by_.end())
+      return;
+    result.resize(speakers_.size());
+    for (auto x : at->second)
+      result[x] = true;
+  });
   return result;
-}
-
-float owner_index::neighbours(const std::vector<float>& base, uint32_t i) const {
-  auto sum = 0.0F;
-  if (auto x = links_[i].before; x != none) {
-    sum += one_away * base[x];
-    if (auto y = links_[x].before; y != none)
-      sum += two_away * base[y];
-  }
-  if (auto x = links_[i].after; x != none) {
-    sum += one_away * base[x];
-    if (auto y = links_[x].after; y != none)
-      sum += two_away * base[y];
-  }
-  return sum;
 }
 
 owner_index::parts owner_index::score(const memory_query& query) const {
@@ -145,20 +147,25 @@ owner_index::parts owner_index::score(const memory_query& query) const {
 void owner_index::rate(const memory_query& query, parts& x) const {
   auto n = rows_.size();
   auto scale = x.best_words > 0 ? 1 / x.best_words : 0.0F;
-  std::vector<float> base(n);
+  std::vector<float> base(n + 1);
   for (size_t i = 0; i < n; ++i)
-    base[i] =
-        links_[i].dead ? 0 : x.words[i] * scale + meaning_weight * std::max(x.meaning[i], 0.0F);
-  x.total.resize(n);
+    base[i + 1] =
+        links_[i].alive * (x.words[i] * scale + meaning_weight * std::max(x.meaning[i], 0.0F));
+  auto before = [&](uint32_t i) { return i == 0 ? 0 : links_[i - 1].before; };
+  auto after = [&](uint32_t i) { return i == 0 ? 0 : links_[i - 1].after; };
   auto named = speakers_named(query.text);
-  for (uint32_t i = 0; i < n; ++i) {
+  auto asked = hash_of(query.text);
+  x.total.resize(n);
+  for (size_t i = 0; i < n; ++i) {
+    auto& row = links_[i];
     // Neighbours strengthen what is found by itself; alone they would bring in small talk.
-    x.total[i] = base[i] + neighbours(base, i);
-    if (!named.empty() && named[i])
-      x.total[i] += speaker_bonus;
-    // Most rows are out by now; the text of the others is worth a look.
-    if (x.total[i] >= least_score && rows_[i].text == query.text)
-      x.total[i] *= echo_factor;
+    auto total = base[i + 1] + one_away * (base[row.before] + base[row.after])
+                 + two_away * (base[before(row.before)] + base[after(row.after)]);
+    if (!named.empty() && named[row.speaker])
+      total += speaker_bonus;
+    if (row.text_hash == asked && rows_[i].text == query.text)
+      total *= echo_factor;
+    x.total[i] = total;
   }
 }
 
@@ -170,35 +177,46 @@ recalled owner_index::explain(const parts& scores, uint32_t i, float total) cons
           fmt::format("words {:.2f}, meaning {:.2f}, around {:.2f}", words, meaning, rest)};
 }
 
+// A heap of the best so far, the worst of them on top: most rows are done with one comparison.
+std::vector<uint32_t> owner_index::best(const memory_query& query, const parts& scores) const {
+  memory_filter filter{query};
+  auto better = [&](uint32_t a, uint32_t b) {
+    return scores.total[a] != scores.total[b] ? scores.total[a] > scores.total[b] : a > b;
+  };
+  std::vector<uint32_t> result;
+  for (uint32_t i = 0; i < rows_.size(); ++i) {
+    auto full = result.size() == query.k;
+    if (scores.total[i] < least_score || (full && !better(i, result.front()))
+        || links_[i].alive == 0 || !filter.passes(rows_[i]))
+      continue;
+    if (full) {
+      std::pop_heap(result.begin(), result.end(), better);
+      result.pop_back();
+    }
+    result.push_back(i);
+    std::push_heap(result.begin(), result.end(), better);
+  }
+  std::sort_heap(result.begin(), result.end(), better);
+  return result;
+}
+
 std::vector<recalled> owner_index::search(const memory_query& query) const {
   if (query.k == 0 || size() == 0)
     return {};
   auto scores = score(query);
-  memory_filter filter{query};
-  std::vector<uint32_t> found;
-  for (uint32_t i = 0; i < rows_.size(); ++i)
-    if (!links_[i].dead && scores.total[i] >= least_score && filter.passes(rows_[i]))
-      found.push_back(i);
-  auto better = [&](uint32_t a, uint32_t b) {
-    return scores.total[a] != scores.total[b] ? scores.total[a] > scores.total[b] : a > b;
-  };
-  auto k = std::min<size_t>(query.k, found.size());
-  auto end = found.begin() + static_cast<std::ptrdiff_t>(k);
-  std::partial_sort(found.begin(), end, found.end(), better);
   std::vector<recalled> result;
-  result.reserve(k);
-  for (size_t i = 0; i < k; ++i)
-    result.push_back(explain(scores, found[i], scores.total[found[i]]));
+  for (auto i : best(query, scores))
+    result.push_back(explain(scores, i, scores.total[i]));
   return result;
 }
 
 std::vector<memory> owner_index::recent(const std::string& conversation, size_t n) const {
   std::vector<memory> result;
   auto at = last_line_.find(conversation);
-  for (auto i = at == last_line_.end() ? none : at->second; i != none && result.size() < n;
-       i = links_[i].before)
-    if (!links_[i].dead)
-      result.push_back(rows_[i]);
+  for (auto i = at == last_line_.end() ? 0 : at->second + 1; i != 0 && result.size() < n;
+       i = links_[i - 1].before)
+    if (links_[i - 1].alive != 0)
+      result.push_back(rows_[i - 1]);
   std::reverse(result.begin(), result.end());
   return result;
 }
@@ -208,9 +226,9 @@ memory_page owner_index::page(const std::string& after, size_t limit) const {
   memory_page result;
   auto i = at == by_id_.end() ? 0 : size_t{at->second} + 1;
   for (; i < rows_.size() && result.memories.size() < limit; ++i)
-    if (!links_[i].dead)
+    if (links_[i].alive != 0)
       result.memories.push_back(rows_[i]);
-  while (i < rows_.size() && links_[i].dead)
+  while (i < rows_.size() && links_[i].alive == 0)
     ++i;
   if (i < rows_.size() && !result.memories.empty())
     result.next = result.memories.back().id;

@@ -47,14 +47,16 @@ public:
   size_t bytes() const;
 
 private:
-  static constexpr uint32_t none = UINT32_MAX;
-
   /// What scoring reads of every row: apart from the memories, or each would be a cache miss.
+  /// `before` and `after` are the rows of the lines next to it in the same conversation, counted
+  /// from 1; 0 is none, and row 0 of a table of scores is 0, so that nobody has to ask.
   struct link {
-    /// The lines before and after in the same conversation.
-    uint32_t before = none;
-    uint32_t after = none;
-    bool dead = false;
+    uint32_t before = 0;
+    uint32_t after = 0;
+    uint32_t speaker = 0;
+    /// 0 for a row that was removed.
+    float alive = 1;
+    uint64_t text_hash = 0;
   };
 
   struct parts {
@@ -64,8 +66,9 @@ private:
 
   parts score(const memory_query& query) const;
   void add_meaning(const memory_query& query, std::vector<float>& to) const;
-  float neighbours(const std::vector<float>& base, uint32_t i) const;
   void rate(const memory_query& query, parts& x) const;
+  std::vector<uint32_t> best(const memory_query& query, const parts& scores) const;
+  uint32_t speaker_number(const std::string& name);
   std::vector<bool> speakers_named(const std::string& question) const;
   recalled explain(const parts& scores, uint32_t i, float total) const;
   void compact();
@@ -78,8 +81,10 @@ private:
   size_t dimension_ = 0;
   std::unordered_map<std::string, uint32_t> by_id_;
   std::unordered_map<std::string, uint32_t> last_line_;
-  /// Every speaker once, with the words of the name.
-  std::unordered_map<std::string, std::vector<std::string>> speakers_;
+  std::unordered_map<std::string, uint32_t> speakers_;
+  /// Which speakers have a word in their name.
+  std::unordered_map<std::string, std::vector<uint32_t>> named_by_;
+  size_t longest_name_word_ = 0;
   size_t dead_ = 0;
   uint64_t last_seq_ = 0;
   size_t text_bytes_ = 0;

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+
+#include "messages/time_text.hpp"
 
 namespace sotto {
 
@@ -13,7 +14,8 @@ namespace {
 constexpr size_t bytes_per_token = 4;
 
 std::string date_of(int64_t micros) {
-  return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<time_t>(micros / 1'000'000)));
+  constexpr size_t day = 10; // of an RFC 3339 time
+  return rfc3339(micros).substr(0, day);
 }
 
 bool stands_in(const std::vector<spoken_line>& lines, const std::string& text) {
@@ -32,8 +34,12 @@ std::string system_text(const prompt_parts& parts) {
     if (!begun)
       result += "\n\nWhat you remember that may matter now:";
     begun = true;
-    result += fmt::format("\n- {}, {}: {}", date_of(x.what.created),
-                          x.what.own ? "you" : x.what.speaker, x.what.text);
+    result += "\n- ";
+    result += date_of(x.what.created);
+    result += ", ";
+    result += x.what.own ? "you" : x.what.speaker;
+    result += ": ";
+    result += x.what.text;
   }
   return result;
 }

@@ -22,11 +22,15 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
 }
 
 template <class Verb, class T>
-void session_state::tell(const queued_turn& turn, Verb verb, const T& what) {
-  for (auto& x : turn.askers) {
+void session_state::tell(const queued_turn& turn, Verb verb, T what) {
+  for (size_t i = 0; i < turn.askers.size(); ++i) {
+    auto& x = turn.askers[i];
     auto ctx = self_->child(turn.ctx);
     ctx.deadline = 0;
-    self_->send(x.client, ctx, verb, x.ticket, what);
+    if (i + 1 < turn.askers.size())
+      self_->send(x.client, ctx, verb, x.ticket, what);
+    else
+      self_->send(x.client, ctx, verb, x.ticket, std::move(what));
   }
 }
 
@@ -189,7 +193,7 @@ void session_state::finish() {
     if (replies_.size() > kept_replies)
       replies_.pop_front();
   }
-  tell(*turn_, atom::completed_v, turn_->reply);
+  tell(*turn_, atom::completed_v, std::move(turn_->reply));
   end_turn();
 }
 

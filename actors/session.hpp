@@ -113,7 +113,7 @@ private:
   void fail(const failure& why);
   /// Tells all who ask for a turn, however late it is: an answer is always worth hearing.
   template <class Verb, class T>
-  void tell(const queued_turn& turn, Verb verb, const T& what);
+  void tell(const queued_turn& turn, Verb verb, T what);
   void end_turn();
   void cancel_generation();
   void stored(uint64_t turn, const failure& why);

@@ -1,8 +1,8 @@
 #include "messages/time_text.hpp"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
-
-#include <fmt/format.h>
 
 namespace sotto {
 
@@ -71,12 +71,25 @@ std::string rfc3339(int64_t micros) {
   auto day = floor<days>(at);
   year_month_day date{day};
   hh_mm_ss time{at - day};
-  auto text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", int{date.year()},
-                          unsigned{date.month()}, unsigned{date.day()}, time.hours().count(),
-                          time.minutes().count(), time.seconds().count());
-  if (time.subseconds().count() != 0)
-    text += fmt::format(".{:06}", time.subseconds().count());
-  return text + 'Z';
+  std::array<char, 40> text;
+  size_t size = 0;
+  // By hand, for every reply has a handful of times and a format string costs ten times as much.
+  auto put = [&](int64_t value, size_t digits, char after) {
+    for (auto i = digits; i > 0; value /= 10)
+      text[size + --i] = static_cast<char>('0' + value % 10);
+    text[size += digits] = after;
+    ++size;
+  };
+  put(std::clamp(int{date.year()}, 0, 9999), 4, '-');
+  put(unsigned{date.month()}, 2, '-');
+  put(unsigned{date.day()}, 2, 'T');
+  put(time.hours().count(), 2, ':');
+  put(time.minutes().count(), 2, ':');
+  auto fraction = time.subseconds().count();
+  put(time.seconds().count(), 2, fraction != 0 ? '.' : 'Z');
+  if (fraction != 0)
+    put(fraction, 6, 'Z');
+  return {text.data(), size};
 }
 
 std::optional<int64_t> parse_rfc3339(std::string_view text) {

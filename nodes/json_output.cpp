@@ -16,60 +16,95 @@ double rounded(float x) {
   return std::round(static_cast<double>(x) * 10'000) / 10'000;
 }
 
-void put(json::object_t&) {}
-
-template <class T, class... Ts>
-void put(json::object_t& to, const char* name, T&& value, Ts&&... rest) {
-  to.emplace(name, std::forward<T>(value));
-  put(to, std::forward<Ts>(rest)...);
-}
-
-/// An object of names and values in turn. An initializer list would make each pair an array first:
-/// four allocations a field, and replies have a hundred.
-template <class... Ts>
-json object(Ts&&... xs) {
-  json::object_t result;
-  put(result, std::forward<Ts>(xs)...);
-  return result;
+template <class Sink, class Items>
+void list(Sink& to, std::string_view name, const Items& items) {
+  to.key(name);
+  to.begin_array();
+  for (auto& x : items)
+    to.value(x);
+  to.end_array();
 }
 
 } // namespace
 
-json to_json_value(const emotion_reading& x) {
-  auto mixed = json::array();
-  for (auto& y : x.mixed)
-    mixed.push_back(object("emotion", y.category, "intensity", rounded(y.intensity)));
-  return object("primary", x.primary, "intensity", rounded(x.intensity), "confidence",
-                rounded(x.confidence), "valence", rounded(x.valence), "arousal", rounded(x.arousal),
-                "dominance", rounded(x.dominance), "neg", x.neg, "neu", x.neu, "pos", x.pos,
-                "compound", x.compound, "mixed", std::move(mixed));
+template <class Sink>
+void describe(Sink& to, const emotion_reading& x) {
+  to.begin_object();
+  fields(to, "primary", x.primary, "intensity", rounded(x.intensity), "confidence",
+         rounded(x.confidence), "valence", rounded(x.valence), "arousal", rounded(x.arousal),
+         "dominance", rounded(x.dominance), "neg", x.neg, "neu", x.neu, "pos", x.pos, "compound",
+         x.compound);
+  to.key("mixed");
+  to.begin_array();
+  for (auto& y : x.mixed) {
+    to.begin_object();
+    fields(to, "emotion", y.category, "intensity", rounded(y.intensity));
+    to.end_object();
+  }
+  to.end_array();
+  to.end_object();
 }
 
-json to_json_value(const memory& x) {
-  auto metadata = x.metadata.empty() ? json::object() : json::parse(x.metadata, nullptr, false);
-  if (metadata.is_discarded())
-    metadata = json::object();
-  return object("id", x.id, "text", x.text, "speaker", x.speaker, "conversation", x.conversation,
-                "created", rfc3339(x.created), "metadata", std::move(metadata));
+namespace {
+
+template <class Sink>
+void memory_fields(Sink& to, const memory& x) {
+  fields(to, "id", x.id, "text", x.text, "speaker", x.speaker, "conversation", x.conversation,
+         "created", rfc3339(x.created));
+  to.key("metadata");
+  // Checked when it came in; what a damaged store gives back is still no reason for a broken reply.
+  to.raw(!x.metadata.empty() && json::accept(x.metadata) ? std::string_view{x.metadata} : "{}");
 }
 
-json to_json_value(const recalled& x) {
-  auto result = to_json_value(x.what);
-  result["score"] = rounded(x.score);
-  result["why"] = x.why;
-  return result;
+} // namespace
+
+template <class Sink>
+void describe(Sink& to, const memory& x) {
+  to.begin_object();
+  memory_fields(to, x);
+  to.end_object();
 }
+
+template <class Sink>
+void describe(Sink& to, const recalled& x) {
+  to.begin_object();
+  memory_fields(to, x.what);
+  fields(to, "score", rounded(x.score), "why", x.why);
+  to.end_object();
+}
+
+template <class Sink>
+void describe_details(Sink& to, const turn_reply& x) {
+  to.key("emotion");
+  describe(to, x.emotion);
+  to.key("memories");
+  to.begin_array();
+  for (auto& y : x.memories)
+    describe(to, y);
+  to.end_array();
+  list(to, "topics", x.topics);
+  list(to, "degraded", x.degraded);
+  fields(to, "memory_stored", x.memory_stored);
+}
+
+template void describe(json_text&, const emotion_reading&);
+template void describe(json_tree&, const emotion_reading&);
+template void describe(json_text&, const memory&);
+template void describe(json_tree&, const memory&);
+template void describe(json_text&, const recalled&);
+template void describe(json_tree&, const recalled&);
+template void describe_details(json_text&, const turn_reply&);
 
 json to_json_value(const forget_receipt& x) {
   return {{"user", x.owner.owner}, {"memories", x.memories}, {"forgotten", rfc3339(x.at)}};
 }
 
 json turn_details(const turn_reply& x) {
-  auto memories = json::array();
-  for (auto& y : x.memories)
-    memories.push_back(to_json_value(y));
-  return object("emotion", to_json_value(x.emotion), "memories", std::move(memories), "topics",
-                x.topics, "degraded", x.degraded, "memory_stored", x.memory_stored);
+  json_tree to;
+  to.begin_object();
+  describe_details(to, x);
+  to.end_object();
+  return to.take();
 }
 
 std::string dump(const json& x) {

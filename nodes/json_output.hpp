@@ -5,16 +5,30 @@
 #include "messages/error.hpp"
 #include "messages/turn.hpp"
 #include "nodes/http_types.hpp"
+#include "nodes/json_writer.hpp"
 
 namespace sotto {
 
-/// Values as JSON, the same on every surface.
-nlohmann::json to_json_value(const emotion_reading& x);
-nlohmann::json to_json_value(const memory& x);
-nlohmann::json to_json_value(const recalled& x);
-nlohmann::json to_json_value(const forget_receipt& x);
+/// Values as JSON, the same on every surface; `Sink` is `json_text` or `json_tree`.
+template <class Sink>
+void describe(Sink& to, const emotion_reading& x);
+template <class Sink>
+void describe(Sink& to, const memory& x);
+template <class Sink>
+void describe(Sink& to, const recalled& x);
+/// What a turn found besides its text, as fields of the object that is open: emotion, memories,
+/// topics, degraded, memory_stored.
+template <class Sink>
+void describe_details(Sink& to, const turn_reply& x);
 
-/// What a turn found besides its text: emotion, memories, topics, degraded, memory_stored.
+/// A whole value as a tree.
+template <class T>
+nlohmann::json to_json_value(const T& x) {
+  json_tree to;
+  describe(to, x);
+  return to.take();
+}
+nlohmann::json to_json_value(const forget_receipt& x);
 nlohmann::json turn_details(const turn_reply& x);
 
 /// As text; bytes that are no UTF-8 (a provider's) are replaced.

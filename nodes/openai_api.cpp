@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 
-#include <boost/beast/core/detail/base64.hpp>
 #include <fmt/format.h>
 
 #include "messages/json_input.hpp"
@@ -15,7 +14,6 @@ namespace {
 
 using json = nlohmann::json;
 
-constexpr auto built_in_embedder = "sotto-sif-100d";
 constexpr size_t max_messages = 4096;
 constexpr size_t max_history_bytes = 4 << 20;
 constexpr size_t max_inputs = 2048;
@@ -161,55 +159,6 @@ void read_owner(const http_call& call, field_reader& fields, turn_request& turn,
            fmt::format("users and conversations have at most {} bytes", max_name_bytes), "user"};
 }
 
-json frame(const char* object, const std::string& model, const std::string& trace,
-           int64_t created) {
-  return {{"id", "chatcmpl-" + trace}, {"object", object}, {"created", created}, {"model", model}};
-}
-
-json usage_of(const token_usage& x) {
-  return {{"prompt_tokens", x.prompt},
-          {"completion_tokens", x.completion},
-          {"total_tokens", x.prompt + x.completion}};
-}
-
-template <class Reply>
-json whole(const Reply& reply, const std::string& trace, int64_t created) {
-  auto x = frame("chat.completion", reply.model, trace, created);
-  x["choices"] = json::array({{{"index", 0},
-                               {"message", {{"role", "assistant"}, {"content", reply.text}}},
-                               {"logprobs", nullptr},
-                               {"finish_reason", reply.finish_reason}}});
-  x["usage"] = usage_of(reply.usage);
-  return x;
-}
-
-std::string event(const json& x) {
-  return "data: " + dump(x) + "\n\n";
-}
-
-json chunk(json delta, const json& finish, const std::string& model, const std::string& trace,
-           int64_t created) {
-  auto x = frame("chat.completion.chunk", model, trace, created);
-  x["choices"] = json::array({{{"index", 0},
-                               {"delta", std::move(delta)},
-                               {"logprobs", nullptr},
-                               {"finish_reason", finish}}});
-  return x;
-}
-
-template <class Reply>
-std::string last_events(json finish, const Reply& reply, bool usage, const std::string& trace,
-                        int64_t created) {
-  auto text = event(finish);
-  if (usage) {
-    auto x = frame("chat.completion.chunk", reply.model, trace, created);
-    x["choices"] = json::array();
-    x["usage"] = usage_of(reply.usage);
-    text += event(x);
-  }
-  return text + "data: [DONE]\n\n";
-}
-
 /// A string, or an array of strings.
 std::vector<std::string> read_input(field_reader& fields, size_t most) {
   std::vector<std::string> result;
@@ -231,13 +180,6 @@ std::vector<std::string> read_input(field_reader& fields, size_t most) {
     result.push_back(x.get<std::string>());
   }
   return result;
-}
-
-std::string base64_of(const std::vector<float>& x) {
-  namespace base64 = boost::beast::detail::base64;
-  std::string text(base64::encoded_size(x.size() * sizeof(float)), ' ');
-  text.resize(base64::encode(text.data(), x.data(), x.size() * sizeof(float)));
-  return text;
 }
 
 } // namespace
@@ -288,42 +230,6 @@ chat_call read_chat(const http_call& call, const surface& with, failure& why) {
   return result;
 }
 
-std::string chat_completion(const turn_reply& reply, const std::string& trace, int64_t created) {
-  auto x = whole(reply, trace, created);
-  x["sotto"] = turn_details(reply);
-  return dump(x);
-}
-
-std::string chat_completion(const completion& reply, const std::string& trace, int64_t created) {
-  return dump(whole(reply, trace, created));
-}
-
-std::string chat_first_event(const std::string& model, const std::string& trace, int64_t created) {
-  return event(chunk({{"role", "assistant"}, {"content", ""}}, nullptr, model, trace, created));
-}
-
-std::string chat_token_event(const std::string& text, const std::string& model,
-                             const std::string& trace, int64_t created) {
-  return event(chunk({{"content", text}}, nullptr, model, trace, created));
-}
-
-std::string chat_last_events(const turn_reply& reply, bool usage, const std::string& trace,
-                             int64_t created) {
-  auto finish = chunk(json::object(), reply.finish_reason, reply.model, trace, created);
-  finish["sotto"] = turn_details(reply);
-  return last_events(std::move(finish), reply, usage, trace, created);
-}
-
-std::string chat_last_events(const completion& reply, bool usage, const std::string& trace,
-                             int64_t created) {
-  return last_events(chunk(json::object(), reply.finish_reason, reply.model, trace, created), reply,
-                     usage, trace, created);
-}
-
-std::string chat_error_event(const failure& why) {
-  return "data: " + error_answer(why).body + "\n\n";
-}
-
 std::string model_list(const surface& from, int64_t created) {
   auto data = json::array();
   auto add = [&](const std::string& id, const char* owner) {
@@ -359,36 +265,12 @@ embeddings_call read_embeddings(const std::string& text, const surface& with, fa
   return result;
 }
 
-std::string embedding_list(const std::vector<std::vector<float>>& vectors,
-                           const embeddings_call& call) {
-  auto data = json::array();
-  size_t bytes = 0;
-  for (size_t i = 0; i < vectors.size(); ++i) {
-    bytes += call.input[i].size();
-    data.push_back({{"object", "embedding"},
-                    {"index", i},
-                    {"embedding", call.base64 ? json(base64_of(vectors[i])) : json(vectors[i])}});
-  }
-  auto tokens = (bytes + 3) / 4; // a rough count: the embedder works on words
-  return dump({{"object", "list"},
-               {"data", std::move(data)},
-               {"model", built_in_embedder},
-               {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}});
-}
-
 std::vector<std::string> read_emotions(const std::string& text, failure& why) {
   auto body = parse_json(text, why);
   if (why)
     return {};
   field_reader fields{body, why};
   return read_input(fields, max_emotion_inputs);
-}
-
-std::string emotion_list(const std::vector<emotion_reading>& readings) {
-  auto data = json::array();
-  for (auto& x : readings)
-    data.push_back(to_json_value(x));
-  return dump({{"object", "list"}, {"data", std::move(data)}});
 }
 
 } // namespace sotto

@@ -25,6 +25,9 @@ struct surface {
   gateway_options limits;
 };
 
+/// Name of the embedder that every node has.
+inline constexpr auto built_in_embedder = "sotto-sif-100d";
+
 /// Longest names of users, conversations and speakers (bytes).
 inline constexpr size_t max_name_bytes = 256;
 

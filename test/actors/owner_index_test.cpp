@@ -49,6 +49,12 @@ TEST_CASE("terms are stemmed words without stop words") {
   CHECK(terms_of("the and of it").empty());
   CHECK(terms_of("Ada's cat") == terms_of("ada cat"));
   CHECK(terms_of("caf\xc3\xa9").size() == 1);
+  for (auto* text : {"", "one", "  two words ", "Ada's cat, isn't it?", "'s", "s 's's x's",
+                     "its' s", "a'S", "caf\xc3\xa9 ol\xc3\xa9"}) {
+    size_t counted = 0;
+    each_word(text, [&](std::string_view) { ++counted; });
+    CHECK(count_words(text) == counted);
+  }
 }
 
 TEST_CASE("a memory is found by its words, whatever their form") {
