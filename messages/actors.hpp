@@ -8,6 +8,7 @@
 #include "messages/error.hpp"
 #include "messages/store.hpp"
 #include "messages/turn.hpp"
+#include "messages/work.hpp"
 
 /// Every protocol of the node on one page.
 ///
@@ -130,6 +131,18 @@ using llm_actor = caf::typed_actor<
 /// LLM SCHEDULER: one a node. Called by SESSION and CONNECTION. Calls LLM CONNECTION and BUILTIN.
 using llm_scheduler_actor =
     llm_actor::extend_with<llm_client_actor>::extend<caf::reacts_to<context, atom::tick>>;
+
+/// WORKER: runs jobs for its WORK POOL, one at a time.
+using worker_actor = caf::typed_actor<caf::reacts_to<context, atom::run, work_job>>;
+
+/// WORK POOL: keeps as many workers as are needed and gives them jobs by priority. A job that there
+/// is no room for, or that comes too late, is refused. Called by batchers.
+using work_pool_actor = caf::typed_actor<
+    caf::reacts_to<context, atom::run, work_job>,
+    // Control, of a worker: its job is done.
+    caf::reacts_to<context, atom::completed, uint64_t>,
+    // Own timer: grow or shrink.
+    caf::reacts_to<context, atom::tick>>;
 
 /// PARTITION: supervises the sessions and the shard of a share of all owners.
 /// Called by CONNECTION. Calls SESSION and SHARD.

@@ -31,6 +31,7 @@ SOTTO_ATOM(recent);
 SOTTO_ATOM(remember);
 SOTTO_ATOM(remove);
 SOTTO_ATOM(request);
+SOTTO_ATOM(run);
 SOTTO_ATOM(say);
 SOTTO_ATOM(tick);
 SOTTO_ATOM(token);

@@ -22,6 +22,15 @@ bool tell(caf::mailbox_element& x, const failure& why) {
   return true;
 }
 
+/// Tells a job (context, verb, job) that it is not run.
+bool tell_job(caf::mailbox_element& x, const failure& why) {
+  auto& content = x.content();
+  if (content.size() != 3 || !content.match_element<work_job>(2))
+    return false;
+  content.get_as<work_job>(2).refuse(why);
+  return true;
+}
+
 /// Answers a `load` (context, verb, shard, owner).
 void tell_loader(caf::mailbox_element& x, const failure& why) {
   auto& content = x.content();
@@ -41,7 +50,7 @@ void refuse(caf::mailbox_element& x, failure why) {
       x.sender->enqueue(nullptr, x.mid.response_id(), caf::make_message(to_error(why)), nullptr);
     return;
   }
-  if (x.content().size() < 4)
+  if (tell_job(x, why) || x.content().size() < 4)
     return;
   if (!tell<turn_client_actor>(x, why) && !tell<llm_client_actor>(x, why)
       && !tell<store_client_actor>(x, why))

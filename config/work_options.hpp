@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include <caf/timespan.hpp>
+
+namespace sotto {
+
+/// Pins an operation to a lane, whatever is measured.
+struct lane_pin {
+  std::string operation;
+  /// `here`, `pool`, `detached` or `isolated`.
+  std::string lane;
+};
+
+/// Where operations run, and on how many workers.
+struct work_options {
+  std::vector<lane_pin> lanes;
+  /// Workers on the cooperative scheduler at most; 0 means one a worker thread of the node.
+  uint32_t max_pool = 0;
+  /// Workers with a thread of their own, at most.
+  uint32_t max_detached = 16;
+  /// A worker that was not needed for so long is let go.
+  caf::timespan idle_after = std::chrono::seconds{10};
+  /// Jobs that wait in one pool at most.
+  uint32_t max_waiting = 256;
+  /// Memory that a child process may use (bytes of address space); 0 means no limit.
+  uint64_t isolated_memory = 1ULL << 30;
+  /// How long a child process may take for one batch before it is killed.
+  caf::timespan isolated_timeout = std::chrono::seconds{10};
+};
+
+} // namespace sotto
