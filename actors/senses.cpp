@@ -35,55 +35,118 @@ const std::unordered_map<uint64_t, size_t>& topic_terms() {
   return terms;
 }
 
-caf::error missing(const char* file) {
-  return to_error({ec::unavailable,
-                   std::string{"there is no "} + file + "; run scripts/data/fetch and start again",
-                   {}});
+/// A batch of long texts ends early (bytes).
+constexpr double most_bytes = 256 << 10;
+
+template <class Out>
+operation<std::string, Out> text_operation(const char* name) {
+  operation<std::string, Out> what;
+  what.name = name;
+  what.keys.equality = [](const std::string& text) { return text; };
+  what.keys.cost = [](const std::string& text) { return static_cast<double>(text.size()); };
+  what.most_cost = most_bytes;
+  return what;
+}
+
+/// Calls `read` for every text.
+template <class Out, class F>
+auto each(F read) {
+  return [read](std::span<const std::string* const> texts) {
+    std::vector<std::variant<Out, failure>> results;
+    results.reserve(texts.size());
+    for (auto* text : texts)
+      results.emplace_back(read(*text));
+    return results;
+  };
+}
+
+/// Refuses every text for want of a file.
+template <class Out>
+auto missing(const char* file) {
+  return [why = failure{ec::unavailable,
+                        std::string{"there is no "} + file
+                            + "; run scripts/data/fetch and start again",
+                        {}}](std::span<const std::string* const> texts) {
+    return std::vector<std::variant<Out, failure>>(texts.size(), why);
+  };
 }
 
 } // namespace
 
-emotion_actor::behavior_type emotion(actor_of<emotion_actor, emotion_state>*,
-                                     std::shared_ptr<const emotion_engine> engine) {
+emotion_operation emotion_work(std::shared_ptr<const emotion_engine> engine) {
+  auto what = text_operation<emotion_reading>("emotion");
+  if (engine)
+    what.compute =
+        each<emotion_reading>([engine](const std::string& text) { return engine->read(text); });
+  else
+    what.compute = missing<emotion_reading>("emotion.bin");
+  return what;
+}
+
+embedding_operation embedding_work(std::shared_ptr<const sentence_embedder> engine) {
+  using vector = std::vector<float>;
+  auto what = text_operation<vector>("embedding");
+  if (engine)
+    what.compute = each<vector>([engine](const std::string& text) { return engine->embed(text); });
+  else
+    what.compute = missing<vector>("words.bin");
+  return what;
+}
+
+analyser_operation topics_work() {
+  using labels = std::vector<std::string>;
+  auto what = text_operation<labels>("topics");
+  what.compute = each<labels>([](const std::string& text) { return topics_of(text); });
+  return what;
+}
+
+batching<emotion_actor>::behavior_type emotion(emotion_state::actor* self, emotion_operation what,
+                                               std::shared_ptr<const work_places> places) {
+  auto& work = self->state.work;
+  work.init(self, std::move(what), std::move(places));
   return {
-      [engine](const context&, atom::analyse,
-               const std::string& text) -> caf::result<emotion_reading> {
-        if (!engine)
-          return missing("emotion.bin");
-        return engine->read(text);
+      [&work](const context& ctx, atom::analyse, std::string& text) {
+        return work.ask(ctx, std::move(text));
       },
-      [engine](const context&, atom::analyse,
-               const std::vector<std::string>& texts) -> caf::result<std::vector<emotion_reading>> {
-        if (!engine)
-          return missing("emotion.bin");
-        std::vector<emotion_reading> result;
-        result.reserve(texts.size());
-        for (auto& x : texts)
-          result.push_back(engine->read(x));
-        return result;
+      [&work](const context& ctx, atom::analyse, std::vector<std::string>& texts) {
+        return work.ask_all(ctx, std::move(texts));
       },
+      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
+      [&work](const context&, atom::tick) { work.window_over(); },
+      [&work](atom::tick) { work.gathered(); },
   };
 }
 
-embedding_actor::behavior_type embedding(actor_of<embedding_actor, embedding_state>*,
-                                         std::shared_ptr<const sentence_embedder> engine) {
+batching<embedding_actor>::behavior_type embedding(embedding_state::actor* self,
+                                                   embedding_operation what,
+                                                   std::shared_ptr<const work_places> places) {
+  auto& work = self->state.work;
+  work.init(self, std::move(what), std::move(places));
   return {
-      [engine](const context&, atom::embed,
-               const std::string& text) -> caf::result<std::vector<float>> {
-        if (!engine)
-          return missing("words.bin");
-        return engine->embed(text);
+      [&work](const context& ctx, atom::embed, std::string& text) {
+        return work.ask(ctx, std::move(text));
       },
-      [engine](const context&, atom::embed, const std::vector<std::string>& texts)
-          -> caf::result<std::vector<std::vector<float>>> {
-        if (!engine)
-          return missing("words.bin");
-        std::vector<std::vector<float>> result;
-        result.reserve(texts.size());
-        for (auto& x : texts)
-          result.push_back(engine->embed(x));
-        return result;
+      [&work](const context& ctx, atom::embed, std::vector<std::string>& texts) {
+        return work.ask_all(ctx, std::move(texts));
       },
+      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
+      [&work](const context&, atom::tick) { work.window_over(); },
+      [&work](atom::tick) { work.gathered(); },
+  };
+}
+
+batching<analyser_actor>::behavior_type analyser(analyser_state::actor* self,
+                                                 analyser_operation what,
+                                                 std::shared_ptr<const work_places> places) {
+  auto& work = self->state.work;
+  work.init(self, std::move(what), std::move(places));
+  return {
+      [&work](const context& ctx, atom::analyse, std::string& text) {
+        return work.ask(ctx, std::move(text));
+      },
+      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
+      [&work](const context&, atom::tick) { work.window_over(); },
+      [&work](atom::tick) { work.gathered(); },
   };
 }
 
@@ -98,10 +161,6 @@ std::vector<std::string> topics_of(std::string_view text) {
     if (found[i])
       result.emplace_back(topic_names[i]);
   return result;
-}
-
-analyser_actor::behavior_type topics(actor_of<analyser_actor, topics_state>*) {
-  return {[](const context&, atom::analyse, const std::string& text) { return topics_of(text); }};
 }
 
 } // namespace sotto

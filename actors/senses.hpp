@@ -2,33 +2,55 @@
 
 #include "actors/emotion_engine.hpp"
 #include "actors/sentence_embedder.hpp"
-#include "runtime/base_actor.hpp"
+#include "runtime/batcher.hpp"
 
 namespace sotto {
 
-struct emotion_state {
-  static inline const char* name = "emotion";
+/// How records and logs call the batcher of an interface.
+template <class Handle>
+inline constexpr const char* batcher_name = "batcher";
+template <>
+inline constexpr const char* batcher_name<emotion_actor> = "emotion";
+template <>
+inline constexpr const char* batcher_name<embedding_actor> = "embedding";
+template <>
+inline constexpr const char* batcher_name<analyser_actor> = "analyser";
+
+/// An actor that batches one operation, and its state.
+template <class Handle, class In, class Out>
+struct batching_state {
+  static inline const char* name = batcher_name<Handle>;
+  using actor = actor_of<batching<Handle>, batching_state>;
+
+  batcher<actor*, batching<Handle>, In, Out> work;
 };
 
-/// EMOTION. Without an engine every text is refused with `ec::unavailable`.
-emotion_actor::behavior_type emotion(actor_of<emotion_actor, emotion_state>* self,
-                                     std::shared_ptr<const emotion_engine> engine);
+using emotion_state = batching_state<emotion_actor, std::string, emotion_reading>;
+using embedding_state = batching_state<embedding_actor, std::string, std::vector<float>>;
+using analyser_state = batching_state<analyser_actor, std::string, std::vector<std::string>>;
 
-struct embedding_state {
-  static inline const char* name = "embedding";
-};
+using emotion_operation = operation<std::string, emotion_reading>;
+using embedding_operation = operation<std::string, std::vector<float>>;
+using analyser_operation = operation<std::string, std::vector<std::string>>;
 
-/// EMBEDDING, with the built-in sentence embedder. Without one every text is refused with
-/// `ec::unavailable`.
-embedding_actor::behavior_type embedding(actor_of<embedding_actor, embedding_state>* self,
-                                         std::shared_ptr<const sentence_embedder> engine);
+/// What EMOTION does. Without an engine every text is refused with `ec::unavailable`.
+emotion_operation emotion_work(std::shared_ptr<const emotion_engine> engine);
 
-struct topics_state {
-  static inline const char* name = "topics";
-};
+/// What EMBEDDING does with the built-in sentence embedder; the same holds without one.
+embedding_operation embedding_work(std::shared_ptr<const sentence_embedder> engine);
 
-/// TOPICS: work, personal, learning, health and tech, by their words.
-analyser_actor::behavior_type topics(actor_of<analyser_actor, topics_state>* self);
+/// What TOPICS does: work, personal, learning, health and tech, by their words.
+analyser_operation topics_work();
+
+/// EMOTION, EMBEDDING and analysers: batchers of their operations.
+batching<emotion_actor>::behavior_type emotion(emotion_state::actor* self, emotion_operation what,
+                                               std::shared_ptr<const work_places> places);
+batching<embedding_actor>::behavior_type embedding(embedding_state::actor* self,
+                                                   embedding_operation what,
+                                                   std::shared_ptr<const work_places> places);
+batching<analyser_actor>::behavior_type analyser(analyser_state::actor* self,
+                                                 analyser_operation what,
+                                                 std::shared_ptr<const work_places> places);
 
 /// The core of TOPICS: the topics of a text, each once, in the order above.
 std::vector<std::string> topics_of(std::string_view text);

@@ -205,6 +205,35 @@ void add_llm(settings_table& t) {
                  "A connection to a provider without work for this long is closed"));
 }
 
+void add_work(settings_table& t) {
+  using w = work_options;
+  auto p = &o::work;
+  t.push_back(
+      in(p, &w::max_items, "work.max_items", rule::count{1, 10'000}, "Most items of a batch"));
+  t.push_back(in(p, &w::min_items, "work.min_items", rule::count{1, 10'000},
+                 "From how many items on a batch may be worth waiting for"));
+  t.push_back(in(p, &w::max_window, "work.max_window", rule::duration{0s, 1s},
+                 "Longest wait for more items of a batch"));
+  t.push_back(in(p, &w::max_items_waiting, "work.max_items_waiting", rule::count{1, 10'000'000},
+                 "Items that may wait in one batcher"));
+  t.push_back(in(p, &w::lanes, "work.lanes",
+                 rule::list{"a list of \"OPERATION=LANE\", LANE being here, pool, detached or "
+                            "isolated"},
+                 "Operations that keep a lane, whatever is measured"));
+  t.push_back(in(p, &w::max_pool, "work.max_pool", rule::count{0, 1024},
+                 "Workers for what keeps a core busy; 0: one a core"));
+  t.push_back(in(p, &w::max_detached, "work.max_detached", rule::count{1, 1024},
+                 "Workers with a thread of their own, for what waits"));
+  t.push_back(in(p, &w::idle_after, "work.idle_after", rule::duration{100ms, 24h},
+                 "A worker that was not needed for so long is let go"));
+  t.push_back(in(p, &w::max_waiting, "work.max_waiting", rule::count{1, 1'000'000},
+                 "Batches that may wait for a worker"));
+  t.push_back(in(p, &w::isolated_memory, "work.isolated_memory", rule::size{0, 1ULL << 50},
+                 "Address space of a child process; 0: no limit"));
+  t.push_back(in(p, &w::isolated_timeout, "work.isolated_timeout", up_to(1h),
+                 "How long a child process may take for one batch before it is killed"));
+}
+
 void add_rest(settings_table& t) {
   t.push_back(in(&o::senses, &senses_options::emotion_actors, "senses.emotion_actors",
                  rule::count{0, 1024}, "Actors that read moods; 0: one a worker thread"));
@@ -238,6 +267,7 @@ const std::vector<setting<options>>& settings() {
     add_shard(t);
     add_session(t);
     add_llm(t);
+    add_work(t);
     add_rest(t);
     return t;
   }();

@@ -2,6 +2,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "config/apply.hpp"
 #include "config/setting_value.hpp"
@@ -55,8 +56,22 @@ void option_assembler::check_personas() {
     }
 }
 
+void option_assembler::check_lanes() {
+  static const std::vector<std::string> lanes{"here", "pool", "detached", "isolated"};
+  for (auto& pin : value.work.lanes) {
+    auto mark = pin.find('=');
+    auto lane = mark == std::string::npos ? std::string{} : pin.substr(mark + 1);
+    if (mark != 0 && std::find(lanes.begin(), lanes.end(), lane) != lanes.end())
+      continue;
+    problem(fmt::format("work.lanes: {} must be OPERATION=LANE, LANE being {}", toml_string(pin),
+                        fmt::join(lanes, ", ")));
+  }
+}
+
 void option_assembler::check_limits() {
   auto& x = value;
+  if (x.work.max_items < x.work.min_items)
+    problem("work.max_items: must not be smaller than work.min_items");
   if (x.llm.breaker_longest_pause < x.llm.breaker_pause)
     problem("llm.breaker_longest_pause: must not be shorter than llm.breaker_pause");
   if (x.store.restart_bytes < x.store.checkpoint_bytes)
@@ -68,6 +83,7 @@ void option_assembler::check_limits() {
 void option_assembler::finish() {
   check_deployments();
   check_personas();
+  check_lanes();
   check_limits();
   if (value.personas.empty()) {
     auto& companion = value.personas.emplace_back();

@@ -11,6 +11,7 @@
 #include "config/session_options.hpp"
 #include "config/shard_options.hpp"
 #include "config/store_options.hpp"
+#include "config/work_options.hpp"
 
 namespace sotto {
 
@@ -110,6 +111,7 @@ struct options {
   session_options session;
   llm_options llm;
   senses_options senses;
+  work_options work;
   trace_options trace;
   log_options log;
   metrics_options metrics;

@@ -22,6 +22,7 @@
 #include "nodes/http_server.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/sqlite_store.hpp"
+#include "runtime/work_pool.hpp"
 
 namespace sotto {
 
@@ -73,6 +74,7 @@ public:
     system_ = std::make_unique<caf::actor_system>(config_);
     gateway_ = std::make_shared<gateway_handles>(with_, *services_);
     start_store(std::move(*view), std::move(*keeping_view));
+    start_work();
     start_models();
     start_partitions();
     gateway_->metrics_text = [this] { return metrics_text(); };
@@ -145,14 +147,54 @@ private:
         keep(system_->spawn(llm_scheduler, with_.llm, local, connect_function{connect}));
   }
 
-  std::shared_ptr<const session_parts> make_parts() {
+  void start_work() {
+    auto places = std::make_shared<work_places>();
+    auto pool = [this](const char* lane, size_t most, bool detached) {
+      work_pool_settings with;
+      with.lane = lane;
+      with.limits.most = most;
+      with.limits.idle_after = with_.work.idle_after.count();
+      with.limits.most_cpu = detached ? 2 : with.limits.most_cpu;
+      with.max_waiting = with_.work.max_waiting;
+      with.detached = detached;
+      with.load = [meter = std::make_shared<load_meter>()] { return meter->read(); };
+      return keep(system_->spawn(work_pool, std::move(with)));
+    };
+    places->pool =
+        pool("pool", with_.work.max_pool != 0 ? with_.work.max_pool : worker_count(with_), false);
+    places->detached = pool("detached", with_.work.max_detached, true);
+    for (auto& x : with_.work.lanes)
+      places->pins[x.substr(0, x.find('='))] = *lane_from(x.substr(x.find('=') + 1));
+    places_ = std::move(places);
+  }
+
+  /// The configured bounds of batches.
+  template <class Operation>
+  Operation limited(Operation what) const {
+    auto& x = with_.work;
+    what.limits = {x.max_items, x.min_items, x.max_window.count()};
+    what.queue.bound = x.max_items_waiting;
+    return what;
+  }
+
+  void start_senses() {
+    auto count = [this](uint32_t wanted) { return wanted != 0 ? wanted : worker_count(with_); };
+    for (uint32_t i = 0; i < count(with_.senses.emotion_actors); ++i)
+      emotions_.push_back(
+          keep(system_->spawn(emotion, limited(emotion_work(emotion_engine_)), places_)));
+    for (uint32_t i = 0; i < count(with_.senses.embedding_actors); ++i)
+      embeddings_.push_back(
+          keep(system_->spawn(embedding, limited(embedding_work(embedder_)), places_)));
+  }
+
+  std::shared_ptr<const session_parts> make_parts(uint32_t i) {
     auto parts = std::make_shared<session_parts>();
     parts->options = with_.session;
     for (auto& x : with_.personas)
       parts->personas[x.name] = x;
-    parts->emotion = keep(system_->spawn(emotion, emotion_engine_));
-    parts->topics = keep(system_->spawn(topics));
-    parts->embedding = keep(system_->spawn(embedding, embedder_));
+    parts->emotion = emotions_[i % emotions_.size()];
+    parts->topics = keep(system_->spawn(analyser, limited(topics_work()), places_));
+    parts->embedding = embeddings_[i % embeddings_.size()];
     parts->llm = gateway_->llm;
     gateway_->emotion = parts->emotion;
     gateway_->embedding = parts->embedding;
@@ -161,9 +203,10 @@ private:
 
   void start_partitions() {
     // One set of helpers a worker: enough that none of them is what a turn waits for.
+    start_senses();
     std::vector<std::shared_ptr<const session_parts>> parts;
     for (uint32_t i = 0; i < worker_count(with_); ++i)
-      parts.push_back(make_parts());
+      parts.push_back(make_parts(i));
     auto make_shard = [this](caf::actor_system& system) {
       return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embed_);
     };
@@ -174,6 +217,7 @@ private:
 
   std::string metrics_text() {
     auto text = prometheus::TextSerializer{}.Serialize(services_->metrics.Collect());
+    text += prometheus::TextSerializer{}.Serialize(places_->metrics->Collect());
     append_process(text);
     text += fmt::format("# HELP sotto_messages_total Messages between actors\n"
                         "# TYPE sotto_messages_total counter\nsotto_messages_total {}\n"
@@ -225,6 +269,9 @@ private:
       gateway_->llm = llm_actor{};
     }
     owned_.clear();
+    emotions_.clear();
+    embeddings_.clear();
+    places_->pool = places_->detached = work_pool_actor{};
     writer_ = store_writer_actor{};
     reader_ = store_reader_actor{};
     gateway_.reset();
@@ -240,10 +287,13 @@ private:
   std::shared_ptr<const emotion_engine> emotion_engine_;
   std::shared_ptr<const sentence_embedder> embedder_;
   embed_function embed_;
+  std::shared_ptr<work_places> places_;
   std::unique_ptr<caf::actor_system> system_;
   reactor reactor_;
   store_writer_actor writer_;
   store_reader_actor reader_;
+  std::vector<emotion_actor> emotions_;
+  std::vector<embedding_actor> embeddings_;
   std::shared_ptr<gateway_handles> gateway_;
   std::shared_ptr<http_server> server_;
   std::vector<caf::strong_actor_ptr> owned_;

@@ -20,10 +20,14 @@ std::shared_ptr<const sentence_embedder> vectors_of_data() {
 
 using texts = std::vector<std::string>;
 
+std::shared_ptr<const work_places> places() {
+  return std::make_shared<const work_places>();
+}
+
 } // namespace
 
 TEST_CASE_METHOD(test::frozen_system, "emotion reads one text and many in their order") {
-  auto actor = spawn(emotion, feelings_of_data());
+  auto actor = spawn(emotion, emotion_work(feelings_of_data()), places());
   auto one = ask<emotion_reading>(actor, flow(), atom::analyse_v, std::string{"I am furious"});
   REQUIRE(one);
   CHECK(one->primary == "anger");
@@ -37,7 +41,7 @@ TEST_CASE_METHOD(test::frozen_system, "emotion reads one text and many in their 
 }
 
 TEST_CASE_METHOD(test::frozen_system, "emotion without its data says how to get it") {
-  auto actor = spawn(emotion, std::shared_ptr<const emotion_engine>{});
+  auto actor = spawn(emotion, emotion_work(nullptr), places());
   auto one = ask<emotion_reading>(actor, flow(), atom::analyse_v, std::string{"hello"});
   auto many = ask<std::vector<emotion_reading>>(actor, flow(), atom::analyse_v, texts{"hello"});
   REQUIRE_FALSE(one);
@@ -47,7 +51,7 @@ TEST_CASE_METHOD(test::frozen_system, "emotion without its data says how to get 
 }
 
 TEST_CASE_METHOD(test::frozen_system, "embedding gives a vector a text, in their order") {
-  auto actor = spawn(embedding, vectors_of_data());
+  auto actor = spawn(embedding, embedding_work(vectors_of_data()), places());
   auto one = ask<std::vector<float>>(actor, flow(), atom::embed_v, std::string{"a small dog"});
   auto many =
       ask<std::vector<std::vector<float>>>(actor, flow(), atom::embed_v, texts{"", "a small dog"});
@@ -59,7 +63,7 @@ TEST_CASE_METHOD(test::frozen_system, "embedding gives a vector a text, in their
 }
 
 TEST_CASE_METHOD(test::frozen_system, "embedding without its data says how to get it") {
-  auto actor = spawn(embedding, std::shared_ptr<const sentence_embedder>{});
+  auto actor = spawn(embedding, embedding_work(nullptr), places());
   auto one = ask<std::vector<float>>(actor, flow(), atom::embed_v, std::string{"hello"});
   REQUIRE_FALSE(one);
   CHECK(to_failure(one.error()).code == ec::unavailable);
@@ -67,7 +71,7 @@ TEST_CASE_METHOD(test::frozen_system, "embedding without its data says how to ge
 }
 
 TEST_CASE_METHOD(test::frozen_system, "topics names what a text is about") {
-  auto actor = spawn(topics);
+  auto actor = spawn(analyser, topics_work(), places());
   auto found =
       ask<texts>(actor, flow(), atom::analyse_v, std::string{"The doctor asked about my laptop"});
   REQUIRE(found);

@@ -1,0 +1,415 @@
+#pragma once
+
+#include <deque>
+
+#include "runtime/base_actor.hpp"
+#include "runtime/batch_stats.hpp"
+#include "runtime/operation.hpp"
+
+namespace sotto {
+
+/// What every batcher hears besides the requests of its operation.
+///
+/// `Handle` is the interface of the operation; a batcher's own is `batching<Handle>`, and converts
+/// to it.
+template <class Handle>
+using batching = typename Handle::template extend<
+    // Control: the batch of this number is done.
+    caf::reacts_to<context, atom::completed, uint64_t>,
+    // Own timer: the window is over.
+    caf::reacts_to<context, atom::tick>,
+    // To itself, behind whatever waits by now: run what was gathered.
+    caf::reacts_to<atom::tick>>;
+
+/// The part of an actor's state that batches an operation: `Self` is the actor's pointer type,
+/// `Handle` its interface.
+///
+/// A request that arrives alone is run at once, in the message that brought it. Where more messages
+/// wait behind it, they are gathered first: a batch is cut when it is full or when all that waited
+/// has been taken in. Nobody waits for a timer, unless the policy expects more than it costs.
+///
+/// Arrays pass the queue: their texts lie together already, and a key and a ticket an item would
+/// cost more than most operations. They are run in slices between the batches, so that an array of
+/// ten thousand delays nobody by more than one slice.
+template <class Self, class Handle, class In, class Out>
+class batcher {
+public:
+  using op = operation<In, Out>;
+  using result = typename op::result;
+  using run = typename op::run;
+  using queue = batch_queue<In, Out>;
+
+  batcher() = default;
+  batcher(const batcher&) = delete;
+  batcher& operator=(const batcher&) = delete;
+
+  ~batcher() {
+    failure why{ec::unavailable, "the batcher stopped", {}};
+    for (auto& [ticket, x] : waiting_)
+      answer(x, why);
+    for (auto& x : arrays_)
+      x->promise.deliver(to_error(why));
+    for (auto& [number, x] : slices_)
+      x.whose->promise.deliver(to_error(why));
+  }
+
+  void init(Self self, op what, std::shared_ptr<const work_places> places) {
+    self_ = self;
+    what_ = std::make_shared<const op>(std::move(what));
+    places_ = std::move(places);
+    stats_ = places_->metrics->add(what_->name);
+    queue_ = std::make_unique<queue>(what_->keys, what_->queue);
+    policy_ = batch_policy{what_->limits};
+    profile_ = work_profile{places_->pinned(what_->name)};
+  }
+
+  caf::result<Out> ask(const context& ctx, In x) {
+    waiter who;
+    who.promise = self_->template make_response_promise<Out>();
+    auto promise = who.promise;
+    submit(ctx, std::move(x), std::move(who));
+    gather();
+    return promise;
+  }
+
+  /// As many results as items, in order; one failure fails the whole.
+  caf::result<std::vector<Out>> ask_all(const context& ctx, std::vector<In> xs) {
+    auto x = std::make_shared<array>();
+    x->promise = self_->template make_response_promise<std::vector<Out>>();
+    auto promise = x->promise;
+    if (array_items_ + xs.size() > what_->queue.bound) {
+      promise.deliver(to_error({ec::overloaded, "too much of this waits already", {}}));
+      return promise;
+    }
+    x->ctx = ctx;
+    x->results.resize(xs.size());
+    x->left = xs.size();
+    array_items_ += xs.size();
+    x->items = std::move(xs);
+    if (x->left == 0 || what_->start)
+      one_by_one(x, 0, x->items.size());
+    else
+      arrays_.push_back(x);
+    end(*x);
+    gather();
+    return promise;
+  }
+
+  void completed(uint64_t number) {
+    auto node = running_.extract(number);
+    if (node.empty())
+      return;
+    auto& x = *node.mapped();
+    if (x.took.wall > 0)
+      profile_.observe(x.took);
+    auto took = self_->nanos() - since_.extract(number).mapped();
+    settle(number, x.items.size(), std::move(x.outcome), took, x.lane);
+    flush();
+    serve();
+  }
+
+  void window_over() {
+    armed_ = false;
+    serve(true);
+  }
+
+  void gathered() {
+    announced_ = false;
+    serve();
+  }
+
+private:
+  /// Of an array's items, those run at a time.
+  static constexpr size_t slice = 128;
+  /// One in so many light batches is measured.
+  static constexpr uint64_t measured_share = 16;
+  static constexpr int64_t heavy = 100'000;
+
+  struct array {
+    context ctx;
+    std::vector<In> items;
+    std::vector<Out> results;
+    caf::typed_response_promise<std::vector<Out>> promise;
+    size_t next = 0;
+    size_t left = 0;
+    failure why;
+    bool ended = false;
+  };
+
+  /// Who waits for an item: a request, or a place in an array.
+  struct waiter {
+    caf::typed_response_promise<Out> promise;
+    std::shared_ptr<array> of;
+    size_t place = 0;
+  };
+
+  struct slice_run {
+    std::shared_ptr<array> whose;
+    size_t from = 0;
+  };
+
+  static uint32_t tenant_of(const context&) { return 0; }
+
+  void submit(const context& ctx, In x, waiter who) {
+    auto now = self_->nanos();
+    latest_ = ctx;
+    policy_.arrived(now);
+    auto ticket =
+        queue_->submit({std::move(x), {ctx.level, tenant_of(ctx)}, ctx.deadline}, now, out_);
+    waiting_.emplace(ticket, std::move(who));
+    answer_all();
+  }
+
+  void answer_all() {
+    for (auto& [ticket, what] : out_)
+      if (auto node = waiting_.extract(ticket); !node.empty())
+        answer(node.mapped(), std::move(what));
+    out_.clear();
+  }
+
+  void answer(waiter& to, result what) {
+    auto* good = std::get_if<Out>(&what);
+    if (!to.of) {
+      if (good)
+        to.promise.deliver(std::move(*good));
+      else
+        to.promise.deliver(to_error(std::get<failure>(what)));
+      return;
+    }
+    auto& x = *to.of;
+    if (good) {
+      x.results[to.place] = std::move(*good);
+    } else if (!x.why) {
+      x.why = std::get<failure>(std::move(what));
+      if (x.why.param.empty())
+        x.why.param = "input[" + std::to_string(to.place) + "]";
+    }
+    --x.left;
+    end(x);
+  }
+
+  void end(array& x) {
+    if (x.left > 0 || std::exchange(x.ended, true))
+      return;
+    array_items_ -= x.results.size();
+    if (x.why)
+      x.promise.deliver(to_error(x.why));
+    else
+      x.promise.deliver(std::move(x.results));
+  }
+
+  // -- when to run -------------------------------------------------------------------------------
+
+  void gather() {
+    auto full = queue_->waiting() >= policy_.size();
+    if (self_->backlog() > 0 && !full)
+      return announce();
+    serve();
+  }
+
+  void announce() {
+    if (std::exchange(announced_, true))
+      return;
+    // No context: it passes the levels, and comes behind what is announced in the mailbox by now.
+    self_->send(self_, atom::tick_v);
+  }
+
+  /// `waited`: the window is over, whatever the policy hopes for now.
+  void serve(bool waited = false) {
+    auto here = !what_->start && lane() == work_lane::here;
+    while (queue_->waiting() > 0 && (here || running_.size() < what_->max_running)) {
+      auto wait =
+          std::exchange(waited, false) ? 0 : policy_.window(queue_->waiting(), running_.size());
+      if (wait > 0 && !armed_) {
+        armed_ = true;
+        self_->template delayed_send<caf::message_priority::high>(self_, caf::timespan{wait},
+                                                                  context{}, atom::tick_v);
+      }
+      if (wait > 0)
+        break;
+      auto next = queue_->cut(policy_.size(), what_->most_cost, self_->nanos(), out_);
+      if (!next.items.empty())
+        execute(next.number, next.items);
+      answer_all();
+    }
+    serve_array(here);
+    flush();
+  }
+
+  /// One slice of the next array; the others and the queue have their turn before the next.
+  void serve_array(bool here) {
+    if (arrays_.empty() || (!here && running_.size() >= what_->max_running))
+      return;
+    auto x = std::move(arrays_.front());
+    arrays_.pop_front();
+    if (x->ctx.late(self_->nanos())) {
+      x->why = {ec::timeout, "the deadline passed while the rest of the array waited", {}};
+      x->left -= x->items.size() - x->next;
+      return end(*x);
+    }
+    auto from = x->next;
+    x->next = std::min(x->items.size(), from + slice);
+    std::vector<const In*> items;
+    for (auto i = from; i < x->next; ++i)
+      items.push_back(&x->items[i]);
+    stats_->array(x->ctx.level, items.size(), 1);
+    auto number = next_slice_++;
+    slices_.emplace(number, slice_run{x, from});
+    if (x->next < x->items.size())
+      arrays_.push_back(x);
+    latest_ = x->ctx;
+    execute(number, items);
+    if (!arrays_.empty())
+      announce();
+  }
+
+  // -- running -----------------------------------------------------------------------------------
+
+  void execute(uint64_t number, const std::vector<const In*>& items) {
+    auto lane = this->lane();
+    if (!what_->start && lane == work_lane::here)
+      return execute_here(number, items);
+    auto job = std::make_shared<batch_run<In, Out>>();
+    job->ctx = self_->child(latest_);
+    job->lane = what_->start ? work_lane::here : lane;
+    job->ctx.deadline = 0; // whoever asked has a deadline, what they share has none
+    for (auto* x : items)
+      job->items.push_back(*x);
+    Handle me{self_};
+    job->done = [me, number, ctx = job->ctx] {
+      caf::anon_send<caf::message_priority::high>(me, ctx, atom::completed_v, number);
+    };
+    running_.emplace(number, job);
+    since_.emplace(number, self_->nanos());
+    if (what_->start)
+      what_->start(std::move(job));
+    else if (lane == work_lane::isolated)
+      isolate(std::move(job));
+    else
+      hand_over(std::move(job), lane == work_lane::pool ? places_->pool : places_->detached);
+  }
+
+  /// The lane of the next batch, of those there are.
+  work_lane lane() const {
+    auto wanted = profile_.lane();
+    auto there = wanted == work_lane::pool       ? bool(places_->pool)
+                 : wanted == work_lane::detached ? bool(places_->detached)
+                 : wanted == work_lane::isolated ? places_->isolate && what_->encode
+                                                 : true;
+    return there ? wanted : work_lane::here;
+  }
+
+  void execute_here(uint64_t number, const std::vector<const In*>& items) {
+    std::optional<work_timer> timer;
+    if (last_took_ > heavy || ++batches_ % measured_share == 0)
+      timer.emplace();
+    auto start = self_->nanos();
+    auto outcome = guarded(*what_, std::span<const In* const>{items});
+    last_took_ = self_->nanos() - start;
+    if (timer)
+      profile_.observe(timer->stop());
+    settle(number, items.size(), std::move(outcome), last_took_, work_lane::here);
+  }
+
+  void hand_over(run job, const work_pool_actor& to) {
+    work_job work;
+    work.run = [job, what = what_] {
+      std::vector<const In*> items;
+      for (auto& x : job->items)
+        items.push_back(&x);
+      work_timer timer;
+      job->outcome = guarded(*what, std::span<const In* const>{items});
+      job->took = timer.stop();
+      job->done();
+    };
+    work.refuse = [job](const failure& why) {
+      job->outcome = why;
+      job->done();
+    };
+    self_->send(to, job->ctx, atom::run_v, std::move(work));
+  }
+
+  void isolate(run job) {
+    auto ctx = job->ctx;
+    isolated_job work;
+    work.frame = what_->encode(job->items);
+    work.done = [job, what = what_](std::variant<std::string, failure> x) {
+      if (auto* bytes = std::get_if<std::string>(&x))
+        job->outcome = what->decode(*bytes);
+      else
+        job->outcome = std::get<failure>(std::move(x));
+      job->done();
+    };
+    self_->send(places_->isolate(what_->name), ctx, atom::run_v, std::move(work));
+  }
+
+  void settle(uint64_t number, size_t items, std::variant<std::vector<result>, failure> outcome,
+              int64_t took, work_lane lane) {
+    policy_.served(items, took);
+    stats_->served(items, took, lane);
+    if (number >= first_slice)
+      return settle_slice(number, std::move(outcome));
+    if (auto* why = std::get_if<failure>(&outcome); !why)
+      queue_->finish(number, std::get<0>(std::move(outcome)), out_);
+    else if (blames_items(*why))
+      queue_->fail(number, std::move(*why), out_);
+    else
+      queue_->finish(number, std::vector<result>(items, *why), out_);
+    answer_all();
+  }
+
+  /// What there was no room or time for says nothing about the items: halves would fare no better.
+  static bool blames_items(const failure& why) {
+    return why.code != ec::overloaded && why.code != ec::timeout && why.code != ec::unavailable;
+  }
+
+  void settle_slice(uint64_t number, std::variant<std::vector<result>, failure> outcome) {
+    auto node = slices_.extract(number);
+    auto [x, from] = std::move(node.mapped());
+    auto to = std::min(x->items.size(), from + slice);
+    auto* results = std::get_if<std::vector<result>>(&outcome);
+    if (!results || results->size() != to - from)
+      return one_by_one(x, from, to); // the queue finds which of them is the bad one
+    for (size_t i = 0; i < results->size(); ++i) {
+      waiter who{{}, x, from + i};
+      answer(who, std::move((*results)[i]));
+    }
+  }
+
+  void one_by_one(const std::shared_ptr<array>& x, size_t from, size_t to) {
+    for (auto i = from; i < to; ++i)
+      submit(x->ctx, x->items[i], waiter{{}, x, i});
+    if (from < to)
+      announce();
+  }
+
+  void flush() {
+    stats_->queued(queue_->counts(), queue_->waiting());
+    stats_->routed(profile_.lane(), profile_.waiting());
+  }
+
+  static constexpr uint64_t first_slice = uint64_t{1} << 63;
+
+  Self self_ = nullptr;
+  std::shared_ptr<const op> what_;
+  std::shared_ptr<const work_places> places_;
+  std::shared_ptr<batch_stats> stats_;
+  std::unique_ptr<queue> queue_;
+  batch_policy policy_;
+  work_profile profile_;
+  std::unordered_map<uint64_t, waiter> waiting_;
+  std::deque<std::shared_ptr<array>> arrays_;
+  std::unordered_map<uint64_t, slice_run> slices_;
+  uint64_t next_slice_ = first_slice;
+  size_t array_items_ = 0;
+  std::unordered_map<uint64_t, run> running_;
+  std::unordered_map<uint64_t, int64_t> since_;
+  typename queue::answers out_;
+  context latest_;
+  uint64_t batches_ = 0;
+  int64_t last_took_ = 0;
+  bool announced_ = false;
+  bool armed_ = false;
+};
+
+} // namespace sotto
