@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <iterator>
 #include <string>
@@ -41,10 +42,10 @@ public:
   void value(int x) { to_.Int(x); }
   void value(std::nullptr_t) { to_.Null(); }
   void value(double x) {
-    if (std::isfinite(x))
-      to_.Double(x);
-    else
+    if (!std::isfinite(x))
       to_.Null();
+    else if (!short_decimal(x))
+      to_.Double(x);
   }
   /// A valid JSON value as text.
   void raw(std::string_view x) { to_.RawValue(x.data(), x.size(), rapidjson::kObjectType); }
@@ -64,6 +65,34 @@ private:
     std::string whole;
     utf8::replace_invalid(x.begin(), x.end(), std::back_inserter(whole));
     to_.String(whole.data(), size_of(whole));
+  }
+
+  /// Writes a number of at most four decimals, as nearly all of ours are; false for any other. The
+  /// nearest double of such a number has no shorter decimal form, so the text is the same as the
+  /// general algorithm's, at a tenth of its cost.
+  bool short_decimal(double x) {
+    constexpr double scale = 10'000;
+    if (std::abs(x) > 1e9)
+      return false;
+    auto whole = std::llround(x * scale);
+    if (static_cast<double>(whole) / scale != x || (whole == 0 && std::signbit(x)))
+      return false;
+    std::array<char, 24> text;
+    auto end = text.data() + text.size(), at = end;
+    auto left = static_cast<uint64_t>(std::abs(whole));
+    auto begun = false;
+    for (int i = 0; i < 4; ++i, left /= 10) {
+      begun = begun || left % 10 != 0 || i == 3;
+      if (begun)
+        *--at = static_cast<char>('0' + left % 10);
+    }
+    *--at = '.';
+    do
+      *--at = static_cast<char>('0' + left % 10);
+    while ((left /= 10) != 0);
+    if (whole < 0)
+      *--at = '-';
+    return to_.RawValue(at, static_cast<size_t>(end - at), rapidjson::kNumberType);
   }
 
   static rapidjson::SizeType size_of(std::string_view x) {

@@ -74,12 +74,12 @@ public:
 
   /// Takes a request; whoever has to give way for it, perhaps itself, is answered in `out`.
   uint64_t submit(request x, int64_t now, answers& out) {
-    auto ticket = next_ticket_++;
     auto level = index(x.what.level);
     ++counts_.submitted[level];
     auto key = keys_.equality(x.input);
     if (auto at = key.empty() ? by_key_.end() : by_key_.find(key); at != by_key_.end()) {
       ++counts_.coalesced[level];
+      auto ticket = ticket_of(at->second);
       add_asker(at->second, {ticket, x.deadline, now, x.what}, now, out);
       return ticket;
     }
@@ -93,6 +93,7 @@ public:
       job.key = std::move(key);
     }
     ++waiting_jobs_;
+    auto ticket = ticket_of(number);
     add_asker(number, {ticket, x.deadline, now, x.what}, now, out);
     return ticket;
   }
@@ -160,14 +161,15 @@ public:
 
   /// No answer follows. An item that nobody else asked for is not run, or its result is dropped.
   bool cancel(uint64_t ticket) {
-    auto at = tickets_.find(ticket);
-    if (at == tickets_.end())
+    auto number = ticket >> asker_bits;
+    auto at = jobs_.find(number);
+    if (at == jobs_.end())
       return false;
-    auto number = at->second;
-    tickets_.erase(at);
-    auto& job = jobs_.at(number);
+    auto& job = at->second;
     auto who = std::find_if(job.askers.begin(), job.askers.end(),
                             [&](auto& x) { return x.ticket == ticket; });
+    if (who == job.askers.end())
+      return false;
     ++counts_.cancelled[index(who->what.level)];
     job.askers.erase(who);
     if (job.askers.empty() && job.state == stage::waiting)
@@ -200,6 +202,7 @@ private:
     /// The best level it has a place in the queue with.
     size_t level = priority_levels;
     std::vector<asker> askers;
+    uint64_t asked = 0;
   };
 
   // In place: a temporary variant that is moved in makes GCC 12 warn of what it never reads.
@@ -209,11 +212,17 @@ private:
     to.what.template emplace<failure>(std::move(why));
   }
 
+  /// A ticket is its item's number and a count of who asked for it: no table of tickets to keep.
+  static constexpr int asker_bits = 24;
+
+  uint64_t ticket_of(uint64_t number) {
+    return number << asker_bits | (jobs_.at(number).asked++ & ((uint64_t{1} << asker_bits) - 1));
+  }
+
   static size_t index(priority x) { return static_cast<size_t>(x); }
 
   void add_asker(uint64_t number, asker who, int64_t now, answers& out) {
     auto& job = jobs_.at(number);
-    tickets_.emplace(who.ticket, number);
     job.askers.push_back(who);
     auto level = index(who.what.level);
     if (job.state != stage::waiting || level >= job.level)
@@ -230,7 +239,6 @@ private:
       return;
     for (auto& x : at->second.askers) {
       ++counts_.refused[index(x.what.level)];
-      tickets_.erase(x.ticket);
       tell(out, x.ticket, {ec::overloaded, "too much of this waits already", {}});
     }
     drop(lost.job);
@@ -246,7 +254,6 @@ private:
       if (x.deadline == 0 || now <= x.deadline)
         return false;
       ++counts_.late[index(x.what.level)];
-      tickets_.erase(x.ticket);
       tell(out, x.ticket, {ec::timeout, "the deadline passed while it waited", {}});
       return true;
     });
@@ -282,7 +289,6 @@ private:
     auto at = jobs_.find(number);
     auto& askers = at->second.askers;
     for (size_t i = 0; i < askers.size(); ++i) {
-      tickets_.erase(askers[i].ticket);
       auto& to = out.emplace_back();
       to.ticket = askers[i].ticket;
       if (i + 1 < askers.size())
@@ -308,12 +314,11 @@ private:
   priority_queue<place> waiting_;
   std::unordered_map<uint64_t, entry> jobs_;
   std::unordered_map<std::string, uint64_t> by_key_;
-  std::unordered_map<uint64_t, uint64_t> tickets_;
   std::unordered_map<uint64_t, std::vector<uint64_t>> running_;
   std::deque<std::vector<uint64_t>> halves_;
   batch_counts counts_;
   size_t waiting_jobs_ = 0;
-  uint64_t next_ticket_ = 1, next_job_ = 1, next_batch_ = 1;
+  uint64_t next_job_ = 1, next_batch_ = 1;
 };
 
 } // namespace sotto

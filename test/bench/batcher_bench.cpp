@@ -1,10 +1,13 @@
 // What batching costs by itself: batcher_bench, one JSON line a measurement. The operation does
 // nothing, so all time is the queue's. By the CPU time of the process, which has one thread.
+#include <chrono>
 #include <ctime>
 #include <iostream>
+#include <thread>
 
 #include <fmt/format.h>
 
+#include "actors/senses.hpp"
 #include "runtime/batch_policy.hpp"
 #include "runtime/batch_queue.hpp"
 
@@ -77,10 +80,99 @@ void measure_equal() {
       out.size(), calls);
 }
 
+// -- through an actor ---------------------------------------------------------------------------
+
+/// The same answer without a batcher: what an actor costs by itself.
+struct plain_state {
+  static inline const char* name = "plain";
+};
+analyser_actor::behavior_type plain(actor_of<analyser_actor, plain_state>*) {
+  return {
+      [](const context&, atom::analyse, const std::string&) { return std::vector<std::string>{}; }};
+}
+
+analyser_operation nothing() {
+  analyser_operation what;
+  what.name = "nothing";
+  what.keys.equality = [](const std::string& text) { return text; };
+  what.compute = [](std::span<const std::string* const> items) {
+    return analyser_operation::results(items.size(), std::vector<std::string>{});
+  };
+  return what;
+}
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Asks one after the other: microseconds a question.
+double lone(caf::actor_system& system, const analyser_actor& to, size_t rounds) {
+  caf::scoped_actor self{system};
+  auto start = now();
+  for (size_t i = 0; i < rounds; ++i)
+    self->request(to, caf::infinite, context{}, atom::analyse_v, std::to_string(i))
+        .receive([](const std::vector<std::string>&) {}, [](caf::error&) {});
+  return (now() - start) * 1e6 / static_cast<double>(rounds);
+}
+
+/// Keeps 64 questions under way from each of a few actors: CPU nanoseconds a question, of the whole
+/// process. Elapsed time would measure how the threads wake each other.
+double busy(caf::actor_system& system, const analyser_actor& to, size_t each) {
+  constexpr size_t askers = 8, under_way = 64;
+  struct asker {
+    static void next(caf::event_based_actor* me, analyser_actor to, size_t left) {
+      if (left == 0)
+        return;
+      me->request(to, caf::infinite, context{}, atom::analyse_v, std::to_string(left))
+          .then([=](const std::vector<std::string>&) { next(me, to, left - 1); },
+                [](caf::error&) {});
+    }
+  };
+  auto start = std::clock();
+  for (size_t i = 0; i < askers; ++i)
+    system.spawn([&, to](caf::event_based_actor* me) {
+      for (size_t j = 0; j < under_way; ++j)
+        asker::next(me, to, each / under_way);
+    });
+  system.await_actors_before_shutdown(true);
+  while (system.registry().running() > 1) // the batcher
+    std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  auto seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
+  return seconds * 1e9 / static_cast<double>(askers * each);
+}
+
+void measure_actors() {
+  auto services = std::make_shared<node_services>(1);
+  node_config config{services};
+  caf::actor_system system{config};
+  auto show = [](const char* name, const char* unit, double value, double without) {
+    std::cout << fmt::format(
+        R"({{"name":"{}","unit":"{}","value":{:.1f},"without_batcher":{:.1f},"added":{:.1f}}})"
+        "\n",
+        name, unit, value, without, value - without);
+  };
+  auto run = [&](auto measure) {
+    auto direct = caf::actor_cast<analyser_actor>(system.spawn(plain));
+    auto without = measure(direct);
+    caf::anon_send_exit(direct, caf::exit_reason::user_shutdown);
+    system.await_all_actors_done();
+    analyser_actor batched = system.spawn(analyser, nothing(), std::make_shared<work_places>());
+    auto with = measure(batched);
+    caf::anon_send_exit(batched, caf::exit_reason::user_shutdown);
+    system.await_all_actors_done();
+    return std::pair{with, without};
+  };
+  auto [lone_with, lone_without] = run([&](auto& x) { return lone(system, x, 20'000); });
+  show("batcher_lone", "us", lone_with, lone_without);
+  auto [busy_with, busy_without] = run([&](auto& x) { return busy(system, x, 100'000); });
+  show("batcher_busy", "ns/item", busy_with, busy_without);
+}
+
 } // namespace
 
 int main() {
   measure("batch_busy", 1'000, 2'000);
   measure("batch_lone", 1, 1'000'000);
   measure_equal();
+  measure_actors();
 }

@@ -1,0 +1,62 @@
+#include "nodes/json_writer.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "runtime/random.hpp"
+
+using namespace sotto;
+using json = nlohmann::json;
+
+namespace {
+
+std::string text_of(double x) {
+  json_text to;
+  to.value(x);
+  return to.take();
+}
+
+} // namespace
+
+TEST_CASE("numbers are written in their shortest form and read back the same") {
+  for (auto x : {0.0, -0.0, 1.0, -1.0, 0.5, 0.0001, -0.7351, 0.1, 123456.789, 1e-7, 1e300, 0.00005,
+                 999'999.9999, 1e9 + 0.5, 4.9406564584124654e-324})
+    CHECK(json::parse(text_of(x)).get<double>() == x);
+  splitmix random{7};
+  for (int i = 0; i < 20'000; ++i) {
+    auto x = static_cast<double>(static_cast<int64_t>(random() % 2'000'001) - 1'000'000) / 10'000;
+    REQUIRE(text_of(x) == json(x).dump());
+    REQUIRE(json::parse(text_of(x)).get<double>() == x);
+  }
+  CHECK(text_of(std::nan("")) == "null");
+  CHECK(text_of(INFINITY) == "null");
+}
+
+TEST_CASE("text is escaped, and bytes that are no UTF-8 are replaced") {
+  for (std::string x : {"plain", "quote \" and \\ and \n", "\x01", "caf\xc3\xa9", "bad \xff byte",
+                        "cut \xe2\x82", "\xf0\x9f\x98\x80"}) {
+    json_text to;
+    to.value(x);
+    auto back = json::parse(to.take());
+    if (utf8::is_valid(x.begin(), x.end()))
+      CHECK(back.get<std::string>() == x);
+    else
+      CHECK(back.get<std::string>().find("\xef\xbf\xbd") != std::string::npos);
+  }
+}
+
+TEST_CASE("text and tree say the same") {
+  auto describe = [](auto to) {
+    to.begin_object();
+    fields(to, "name", "x", "count", 3, "share", 0.25, "none", nullptr);
+    to.key("list");
+    to.begin_array();
+    to.value(true);
+    to.begin_object();
+    to.end_object();
+    to.raw("{\"a\":1}");
+    to.end_array();
+    to.end_object();
+    return to.take();
+  };
+  CHECK(json::parse(describe(json_text{})) == describe(json_tree{}));
+}
