@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "actors/text_terms.hpp"
+#include "runtime/isolation.hpp"
 
 namespace sotto {
 
@@ -45,6 +46,7 @@ operation<std::string, Out> text_operation(const char* name) {
   what.keys.equality = [](const std::string& text) { return text; };
   what.keys.cost = [](const std::string& text) { return static_cast<double>(text.size()); };
   what.most_cost = most_bytes;
+  allow_isolation(what);
   return what;
 }
 

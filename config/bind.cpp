@@ -229,7 +229,7 @@ void add_work(settings_table& t) {
   t.push_back(in(p, &w::max_waiting, "work.max_waiting", rule::count{1, 1'000'000},
                  "Batches that may wait for a worker"));
   t.push_back(in(p, &w::isolated_memory, "work.isolated_memory", rule::size{0, 1ULL << 50},
-                 "Address space of a child process; 0: no limit"));
+                 "Memory of a child process besides the program itself; 0: no limit"));
   t.push_back(in(p, &w::isolated_timeout, "work.isolated_timeout", up_to(1h),
                  "How long a child process may take for one batch before it is killed"));
 }

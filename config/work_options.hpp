@@ -28,7 +28,7 @@ struct work_options {
   caf::timespan idle_after = std::chrono::seconds{10};
   /// Jobs that wait in one pool at most.
   size_t max_waiting = 256;
-  /// Memory that a child process may use (bytes of address space); 0 means no limit.
+  /// Memory that a child process may map besides the program itself (bytes); 0 means no limit.
   uint64_t isolated_memory = 1ULL << 30;
   /// How long a child process may take for one batch before it is killed.
   caf::timespan isolated_timeout = std::chrono::seconds{10};

@@ -12,6 +12,7 @@ namespace sotto {
 
 enum class cli_command {
   node,
+  worker,
   chat,
   emotion,
   embed,
@@ -43,6 +44,9 @@ struct cli_call {
   bool mood = false;
   bool memories = false;
 
+  /// `worker`: what the child process runs.
+  std::string operation;
+
   std::string query;
   std::string id;
   std::string after;
@@ -73,6 +77,8 @@ inline constexpr int exit_bad_use = 2;
 struct cli_parts {
   /// `sotto node`: runs until it is told to stop; returns the exit code.
   int (*start_node)(const options&);
+  /// `sotto worker`: serves its node until that is gone.
+  int (*run_worker)(const options&, const std::string& operation);
   /// What `sotto emotion` and `sotto embed` write for each line, as JSON or for people. Throw a
   /// `std::exception` that says why they cannot.
   line_handler (*open_emotion)(const options&, bool json);

@@ -152,6 +152,11 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   auto node = root.add_subcommand("node", "Start a node");
   add_node_flags(*node, x);
   commands.emplace_back(node, cli_command::node);
+  auto worker = root.add_subcommand("worker", "Run an operation for a node (started by nodes)");
+  worker->group(""); // not in the help
+  add_node_flags(*worker, x);
+  worker->add_option("operation", x.call.operation, "What to run")->required();
+  commands.emplace_back(worker, cli_command::worker);
   add_chat(root, x, commands);
   add_senses(root, x, commands);
   add_memory(root, x, commands);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include <cblas.h>
+#include <fmt/ranges.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -20,6 +21,8 @@
 #include "nodes/cli.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/http_server.hpp"
+#include "nodes/worker_command.hpp"
+#include "runtime/isolated.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/sqlite_store.hpp"
 #include "runtime/work_pool.hpp"
@@ -62,6 +65,8 @@ public:
   ~running_node() override { stop(); }
 
   failure open() {
+    if (auto why = check_isolated())
+      return why;
     openblas_set_num_threads(1); // an actor's work stays on its thread
     auto opened = open_sqlite_store(with_.store);
     if (!opened)
@@ -102,6 +107,20 @@ public:
   }
 
 private:
+  failure check_isolated() const {
+    auto& known = isolated_operations();
+    for (auto& x : with_.work.lanes) {
+      auto mark = x.find('=');
+      if (x.substr(mark + 1) == "isolated"
+          && std::find(known.begin(), known.end(), x.substr(0, mark)) == known.end())
+        return {ec::invalid,
+                fmt::format("work.lanes: {} cannot run in a process of its own; {} can",
+                            x.substr(0, mark), fmt::join(known, ", ")),
+                "work.lanes"};
+    }
+    return {};
+  }
+
   void load_senses() {
     auto folder = find_data_files(with_);
     if (auto x = emotion_engine::load(folder + "/emotion.bin"))
@@ -163,9 +182,24 @@ private:
     places->pool =
         pool("pool", with_.work.max_pool != 0 ? with_.work.max_pool : worker_count(with_), false);
     places->detached = pool("detached", with_.work.max_detached, true);
+    places->isolate = [this](const std::string& operation) { return isolated_.at(operation); };
     for (auto& x : with_.work.lanes)
       places->pins[x.substr(0, x.find('='))] = *lane_from(x.substr(x.find('=') + 1));
+    for (auto& [operation, lane] : places->pins)
+      if (lane == work_lane::isolated)
+        isolated_.emplace(operation, start_isolated(operation));
     places_ = std::move(places);
+  }
+
+  isolated_actor start_isolated(const std::string& operation) {
+    isolated_settings with;
+    with.operation = operation;
+    with.timeout = with_.work.isolated_timeout;
+    auto arguments = worker_arguments(with_, operation);
+    with.start = [this, arguments](child_events events) {
+      return start_child(reactor_, arguments, std::move(events));
+    };
+    return keep(system_->spawn(isolated, std::move(with)));
   }
 
   /// The configured bounds of batches.
@@ -269,6 +303,7 @@ private:
       gateway_->llm = llm_actor{};
     }
     owned_.clear();
+    isolated_.clear();
     emotions_.clear();
     embeddings_.clear();
     places_->pool = places_->detached = work_pool_actor{};
@@ -292,6 +327,7 @@ private:
   reactor reactor_;
   store_writer_actor writer_;
   store_reader_actor reader_;
+  std::unordered_map<std::string, isolated_actor> isolated_;
   std::vector<emotion_actor> emotions_;
   std::vector<embedding_actor> embeddings_;
   std::shared_ptr<gateway_handles> gateway_;

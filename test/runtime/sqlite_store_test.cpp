@@ -6,10 +6,11 @@
 
 using namespace sotto;
 using namespace sotto::test;
+using namespace std::string_literals;
 
 TEST_CASE("a store gives back everything in order of arrival, after a restart too") {
   scratch dir;
-  auto first = row(1, "a", std::string{"nul \0 and \xff bytes \xf0\x9f\x90\x9f", 25});
+  auto first = row(1, "a", "nul \0 and \xff bytes \xf0\x9f\x90\x9f"s);
   first.metadata = R"({"mood":"calm"})";
   first.own = true;
   auto x = insert("u", {first, row(2, "b")});
