@@ -37,12 +37,14 @@ void owner_index::add(memory x, const std::vector<float>& vector) {
     dimension_ = vector.size();
     vectors_.resize(rows_.size() * dimension_);
   }
-  if (vector.size() == dimension_)
+  link line;
+  line.embedded = !vector.empty() && vector.size() == dimension_;
+  embedded_ += line.embedded ? 1 : 0;
+  if (line.embedded)
     vectors_.insert(vectors_.end(), vector.begin(), vector.end());
   else
     vectors_.resize((rows_.size() + 1) * dimension_);
   words_.add(terms_of(x.text));
-  link line;
   auto [at, first] = last_line_.try_emplace(x.conversation, i);
   if (!first) {
     auto before = std::exchange(at->second, i);
@@ -69,12 +71,46 @@ uint32_t owner_index::speaker_number(const std::string& name) {
   return at->second;
 }
 
+std::vector<const memory*>
+owner_index::without_vector(size_t most, const std::unordered_set<uint64_t>& but) const {
+  std::vector<const memory*> result;
+  if (embedded_ == rows_.size())
+    return result;
+  for (size_t i = 0; i < rows_.size() && result.size() < most; ++i)
+    if (!links_[i].embedded && links_[i].alive != 0 && !rows_[i].text.empty()
+        && !but.contains(rows_[i].seq))
+      result.push_back(&rows_[i]);
+  return result;
+}
+
+bool owner_index::set_vector(uint64_t seq, const std::vector<float>& vector) {
+  auto at = std::lower_bound(rows_.begin(), rows_.end(), seq,
+                             [](const memory& x, uint64_t y) { return x.seq < y; });
+  // A removed row has no place in the order; where the search meets one it may miss: look at all.
+  if (at == rows_.end() || at->seq != seq)
+    at = std::find_if(rows_.begin(), rows_.end(), [&](auto& x) { return x.seq == seq; });
+  if (at == rows_.end() || vector.empty() || (dimension_ != 0 && vector.size() != dimension_))
+    return false;
+  if (dimension_ == 0) {
+    dimension_ = vector.size();
+    vectors_.resize(rows_.size() * dimension_);
+  }
+  auto i = at - rows_.begin();
+  std::copy(vector.begin(), vector.end(),
+            vectors_.begin() + i * static_cast<std::ptrdiff_t>(dimension_));
+  auto& line = links_[static_cast<size_t>(i)];
+  embedded_ += line.embedded ? 0 : 1;
+  line.embedded = true;
+  return true;
+}
+
 bool owner_index::remove(const std::string& id) {
   auto at = by_id_.find(id);
   if (at == by_id_.end())
     return false;
   auto& line = rows_[at->second];
   links_[at->second].alive = 0;
+  embedded_ += std::exchange(links_[at->second].embedded, true) ? 0 : 1; // nothing to do for it
   links_[at->second].text_hash = 0;
   line.text.assign(line.text.size(), '\0');
   line = {};
@@ -94,7 +130,7 @@ void owner_index::compact() {
     if (links_[i].alive == 0)
       continue;
     auto at = vectors_.begin() + static_cast<std::ptrdiff_t>(i * dimension_);
-    vector.assign(at, at + static_cast<std::ptrdiff_t>(dimension_));
+    vector.assign(at, at + static_cast<std::ptrdiff_t>(links_[i].embedded ? dimension_ : 0));
     fresh.add(std::move(rows_[i]), vector);
   }
   *this = std::move(fresh);

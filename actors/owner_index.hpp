@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "actors/lexical_index.hpp"
@@ -22,6 +23,14 @@ public:
   /// Adds a memory with its embedding (empty: found by words alone; all embeddings of an owner have
   /// one length, others are treated as empty). The id must be new and `seq` larger than all before.
   void add(memory x, const std::vector<float>& vector);
+
+  /// Up to `most` memories without an embedding, oldest first, but for those `seq`s.
+  std::vector<const memory*> without_vector(size_t most,
+                                            const std::unordered_set<uint64_t>& but) const;
+
+  /// Gives a memory its embedding; false if there is no such memory, or the length is not that of
+  /// the others.
+  bool set_vector(uint64_t seq, const std::vector<float>& vector);
 
   /// Removes a memory and overwrites its text; false if there is none with this id.
   bool remove(const std::string& id);
@@ -57,6 +66,7 @@ private:
     /// 0 for a row that was removed.
     float alive = 1;
     uint64_t text_hash = 0;
+    bool embedded = false;
   };
 
   struct parts {
@@ -86,6 +96,8 @@ private:
   std::unordered_map<std::string, std::vector<uint32_t>> named_by_;
   size_t longest_name_word_ = 0;
   size_t dead_ = 0;
+  /// Rows with an embedding; all, mostly.
+  size_t embedded_ = 0;
   uint64_t last_seq_ = 0;
   size_t text_bytes_ = 0;
 };

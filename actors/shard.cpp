@@ -7,12 +7,12 @@
 namespace sotto {
 
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
-                       store_reader_actor reader, embed_function embed) {
+                       store_reader_actor reader, shard_embedder embedder) {
   self_ = self;
   options_ = options;
   writer_ = std::move(writer);
   reader_ = std::move(reader);
-  embed_ = std::move(embed);
+  embedder_ = std::move(embedder);
 }
 
 // -- loading ----------------------------------------------------------------------------------
@@ -29,12 +29,14 @@ void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor
   }
   auto& x = *at->second;
   x.last_used = self_->nanos();
-  if (!x.loading)
+  if (!x.loading) {
     visit(&x.owner, {});
-  else if (x.waiting.size() < options_.max_waiting)
+    embed_missing(owner, x.owner);
+  } else if (x.waiting.size() < options_.max_waiting) {
     x.waiting.push_back(std::move(visit));
-  else
+  } else {
     visit(nullptr, {ec::overloaded, "too many requests wait for this owner's memories", {}});
+  }
 }
 
 void shard_state::loaded(memory_write found, const failure& why) {
@@ -58,6 +60,7 @@ void shard_state::loaded(memory_write found, const failure& why) {
   weigh(x);
   for (auto& visit : waiting)
     visit(&x.owner, {});
+  embed_missing(found.owner, x.owner);
   evict();
 }
 
@@ -81,8 +84,8 @@ caf::result<std::vector<recalled>> shard_state::recall(const context& ctx, memor
   auto owner = query.owner;
   return visit<std::vector<recalled>>(
       ctx, owner, [this, query = std::move(query)](loaded_owner& x, auto& promise) mutable {
-        if (query.vector.empty() && embed_ && !query.text.empty())
-          query.vector = embed_(query.text);
+        if (query.vector.empty() && embedder_.here && !query.text.empty())
+          query.vector = embedder_.here(query.text);
         promise.deliver(x.index.search(query));
       });
 }
@@ -148,8 +151,8 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
     x.seq = next_seq++;
     if (x.created == 0)
       x.created = self_->unix_micros();
-    if (write.vectors[i].empty() && embed_)
-      write.vectors[i] = embed_(x.text);
+    if (write.vectors[i].empty() && embedder_.here)
+      write.vectors[i] = embedder_.here(x.text);
     out.memories.push_back(std::move(x));
     out.vectors.push_back(std::move(write.vectors[i]));
   }
@@ -188,6 +191,8 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
     }
     answer(x, why);
   };
+  if (embedder_.here)
+    out.vectors.clear(); // computing one again is cheaper than reading it
   auto ticket = send(ctx, owner, std::move(out), std::move(done), give_up);
   for (auto& [id, seq] : places)
     owner.pending_ids.emplace(std::move(id), loaded_owner::pending_id{ticket, seq});
@@ -231,6 +236,7 @@ caf::result<forget_receipt> shard_state::forget(const context& ctx, owner_key ow
           }
           forget_receipt receipt{owner, y.index.size(), self_->unix_micros()};
           y.index = {};
+          y.unembeddable.clear();
           promise.deliver(std::move(receipt));
         },
         [promise](const failure& why) mutable { promise.deliver(to_error(why)); });
@@ -247,7 +253,7 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   x.since = self_->nanos();
   pending_.emplace(ticket, std::move(x));
   ++owner.writes_under_way;
-  if (write.what != store_write::kind::insert)
+  if (write.what == store_write::kind::remove || write.what == store_write::kind::forget)
     owner.erasing = ticket;
   auto out = self_->child(ctx);
   out.deadline = 0; // once sent, it must reach the store in order
@@ -267,6 +273,7 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
     x.owner.erasing = 0;
   for (auto& done : node.mapped().done)
     done(x.owner, why);
+  embed_missing(node.mapped().owner, x.owner);
   weigh(x);
   evict();
 }
@@ -289,7 +296,7 @@ void shard_state::evict() {
     return;
   std::vector<std::pair<int64_t, const owner_key*>> cold;
   for (auto& [key, x] : owners_)
-    if (!x->loading && x->owner.writes_under_way == 0)
+    if (!x->loading && x->owner.writes_under_way == 0 && !x->owner.embedding)
       cold.emplace_back(x->last_used, &key);
   std::sort(cold.begin(), cold.end());
   // Down to nine tenths, so that not every write sorts the owners again. The one used last stays.
@@ -338,9 +345,9 @@ void shard_state::tick() {
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 embed_function embed) {
+                                 shard_embedder embedder) {
   auto& state = self->state;
-  state.init(self, options, std::move(writer), std::move(reader), std::move(embed));
+  state.init(self, options, std::move(writer), std::move(reader), std::move(embedder));
   return {
       [&state](const context& ctx, atom::recall, memory_query& x) {
         return state.recall(ctx, std::move(x));

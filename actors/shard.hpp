@@ -12,8 +12,25 @@
 
 namespace sotto {
 
+/// Who embeds a shard's memories: the built-in embedder, here and at once; a provider, by and by;
+/// or nobody.
+struct shard_embedder {
+  shard_embedder() = default;
+  // NOLINTNEXTLINE(google-explicit-constructor): one of the two is what callers have
+  shard_embedder(embed_function x) : here(std::move(x)) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  shard_embedder(embedding_actor x) : provider(std::move(x)) {}
+
+  embed_function here;
+  embedding_actor provider;
+};
+
 /// SHARD's state: the memories of a partition's owners. An owner is loaded when first asked for,
 /// and evicted, least recently used first, when the shard holds more than its share.
+///
+/// With a provider, memories that come without an embedding, or with one of another embedder, are
+/// found by their words until the provider has embedded them; that is asked for when their owner is
+/// in use, a few texts at a time, behind everything else.
 ///
 /// A change goes to STORE WRITER first and into the index when it is durable; only then is it
 /// answered. The writer keeps the order in which the shard sends.
@@ -24,7 +41,7 @@ public:
   using self_pointer = actor_of<shard_actor, shard_state>*;
 
   void init(self_pointer self, shard_options options, store_writer_actor writer,
-            store_reader_actor reader, embed_function embed);
+            store_reader_actor reader, shard_embedder embedder);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
   caf::result<std::vector<memory>> recent(const context& ctx, owner_key owner,
@@ -51,6 +68,11 @@ private:
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
     /// that is about to go would pass for one that is there.
     uint64_t erasing = 0;
+    /// A provider was asked for embeddings of this owner's.
+    bool embedding = false;
+    /// Not before this time again (nanoseconds), and never for these.
+    int64_t embed_after = 0;
+    std::unordered_set<uint64_t> unembeddable;
   };
 
   /// What is done with an owner once it is loaded; gets nothing, and why, where that failed.
@@ -84,6 +106,10 @@ private:
                        caf::typed_response_promise<memory_receipt> promise);
   uint64_t send(const context& ctx, loaded_owner& owner, store_write write, on_done done,
                 std::function<void(const failure&)> give_up);
+  void embed_missing(const owner_key& key, loaded_owner& owner);
+  void embedded(const owner_key& key, const std::vector<uint64_t>& seqs,
+                std::vector<std::vector<float>> vectors);
+  void not_embedded(const owner_key& key, const std::vector<uint64_t>& seqs, const failure& why);
   std::string new_id();
   void weigh(entry& x);
   void evict();
@@ -93,7 +119,9 @@ private:
   shard_options options_;
   store_writer_actor writer_;
   store_reader_actor reader_;
-  embed_function embed_;
+  shard_embedder embedder_;
+  /// Owners whose embeddings a provider was asked for.
+  size_t embedding_ = 0;
   std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
   std::unordered_map<uint64_t, pending_write> pending_;
   uint64_t next_ticket_ = 1;
@@ -103,6 +131,6 @@ private:
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 embed_function embed);
+                                 shard_embedder embedder);
 
 } // namespace sotto

@@ -36,6 +36,7 @@ private:
   void check_names(std::string_view array, const std::vector<T>& items);
   void check_deployments();
   void check_personas();
+  void check_embedding();
   void check_lanes();
   void check_limits();
 

@@ -205,6 +205,34 @@ void add_llm(settings_table& t) {
                  "A connection to a provider without work for this long is closed"));
 }
 
+void add_embedding(settings_table& t) {
+  using e = embedding_options;
+  auto p = &o::embedding;
+  constexpr rule::text url{[](std::string_view x) { return x.empty() || rule::is_http_url(x); },
+                           "an http:// or https:// URL with the version, or \"\""};
+  t.push_back(in(p, &e::base_url, "embedding.base_url", url,
+                 "A provider of OpenAI's /embeddings; empty: the built-in embedder"));
+  t.push_back(in(p, &e::model, "embedding.model", rule::text{is_label, "text"},
+                 "The provider's name of the model"));
+  t.push_back(in(p, &e::api_key_env, "embedding.api_key_env",
+                 rule::text{rule::is_variable, "the name of an environment variable"},
+                 "Environment variable that holds the key"));
+  t.push_back(in(p, &e::api_key_file, "embedding.api_key_file", path, "File that holds the key"));
+  t.push_back(
+      in(p, &e::ca_file, "embedding.ca_file", path, "PEM file of further trusted authorities"));
+  t.push_back(in(p, &e::dimensions, "embedding.dimensions", rule::count{0, 65'536},
+                 "Asked of the provider and checked; 0: what the model has"));
+  t.push_back(
+      in(p, &e::max_batch, "embedding.max_batch", rule::count{1, 2048}, "Most texts in one call"));
+  t.push_back(in(p, &e::max_in_flight, "embedding.max_in_flight", rule::count{1, 256},
+                 "Calls at the same time, for each embedding actor"));
+  t.push_back(in(p, &e::timeout, "embedding.timeout", up_to(10min), "Longest time of one call"));
+  t.push_back(in(p, &e::retries, "embedding.retries", rule::count{0, 10},
+                 "How often a call is made again after a failure that may pass"));
+  t.push_back(in(p, &e::cache, "embedding.cache", rule::count{0, 100'000'000},
+                 "Vectors kept in memory, by text"));
+}
+
 void add_work(settings_table& t) {
   using w = work_options;
   auto p = &o::work;
@@ -267,6 +295,7 @@ const std::vector<setting<options>>& settings() {
     add_shard(t);
     add_session(t);
     add_llm(t);
+    add_embedding(t);
     add_work(t);
     add_rest(t);
     return t;

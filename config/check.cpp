@@ -56,6 +56,20 @@ void option_assembler::check_personas() {
     }
 }
 
+void option_assembler::check_embedding() {
+  auto& x = value.embedding;
+  while (x.base_url.ends_with('/'))
+    x.base_url.pop_back();
+  if (x.provider() && x.model.empty())
+    problem("embedding.model: is required with embedding.base_url, for example "
+            "\"text-embedding-3-small\"");
+  if (!x.provider() && !x.model.empty())
+    problem("embedding.base_url: is required with embedding.model, for example "
+            "\"https://api.openai.com/v1\"");
+  if (!x.api_key_env.empty() && !x.api_key_file.empty())
+    problem("embedding: \"api_key_env\" and \"api_key_file\" are both given; keep one");
+}
+
 void option_assembler::check_lanes() {
   static const std::vector<std::string> lanes{"here", "pool", "detached", "isolated"};
   for (auto& pin : value.work.lanes) {
@@ -83,6 +97,7 @@ void option_assembler::check_limits() {
 void option_assembler::finish() {
   check_deployments();
   check_personas();
+  check_embedding();
   check_lanes();
   check_limits();
   if (value.personas.empty()) {
@@ -95,6 +110,7 @@ void option_assembler::finish() {
                                                          : value.node.data;
   value.store.folder = folder;
   value.store.partitions = value.node.partitions;
+  value.store.space = value.embedding.space();
 }
 
 } // namespace sotto

@@ -6,6 +6,7 @@
 
 #include <caf/timespan.hpp>
 
+#include "config/embedding_options.hpp"
 #include "config/llm_options.hpp"
 #include "config/persona_options.hpp"
 #include "config/session_options.hpp"
@@ -110,6 +111,7 @@ struct options {
   shard_options shard;
   session_options session;
   llm_options llm;
+  embedding_options embedding;
   senses_options senses;
   work_options work;
   trace_options trace;

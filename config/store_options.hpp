@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include <caf/timespan.hpp>
 
@@ -14,6 +15,9 @@ struct store_options {
   std::filesystem::path folder = "sotto-data";
   /// Partitions of the cluster; fixed when the store is created.
   uint32_t partitions = 256;
+  /// What tells the vectors that are stored now from those of another embedder; those are kept but
+  /// never given back.
+  std::string space;
   /// The whole database is checked at every start while it is at most this large (bytes); of a
   /// larger one the header and the schema only.
   uint64_t check_bytes = 64ULL << 20;

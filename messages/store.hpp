@@ -16,6 +16,9 @@ struct store_write {
     /// Adds `memories` (each with its `seq` and an id that the owner has not yet) and, where known,
     /// their `vectors`.
     insert,
+    /// Gives memories that are there, told by their `seq`, the `vectors`. One that is not there any
+    /// more is passed over.
+    embed,
     /// Removes the memory at the place `seq`.
     remove,
     /// Removes the owner with everything of theirs.

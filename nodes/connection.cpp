@@ -186,6 +186,27 @@ void connection_state::remember_all(const context& ctx, std::shared_ptr<remember
   }
 }
 
+void connection_state::recall(const context& ctx, memory_query query,
+                              std::function<void(const std::vector<recalled>&)> done,
+                              std::function<void(const failure&)> fail) {
+  auto search = [this, ctx, done = std::move(done), fail = std::move(fail)](memory_query& x) {
+    auto& home = to_->home_of(x.owner);
+    self_->request(home, patience(), self_->child(ctx), atom::recall_v, std::move(x))
+        .then([done](const std::vector<recalled>& found) { done(found); },
+              [fail](const caf::error& err) { fail(to_failure(err)); });
+  };
+  if (!to_->embeds_elsewhere || query.text.empty())
+    return search(query);
+  auto shared = std::make_shared<memory_query>(std::move(query));
+  self_->request(to_->embedding, patience() / 2, self_->child(ctx), atom::embed_v, shared->text)
+      .then(
+          [shared, search](std::vector<float>& vector) {
+            shared->vector = std::move(vector);
+            search(*shared);
+          },
+          [shared, search](const caf::error&) { search(*shared); });
+}
+
 connection_actor::behavior_type connection(actor_of<connection_actor, connection_state>* self,
                                            std::shared_ptr<gateway_handles> to,
                                            std::shared_ptr<reply_channel> channel) {

@@ -114,6 +114,12 @@ private:
                     std::function<void(const std::vector<memory_receipt>&)> done,
                     std::function<void(const failure&)> fail);
 
+  /// Searches an owner's memories; where a provider embeds, the question first. Without an answer
+  /// of it the search goes by words alone.
+  void recall(const context& ctx, memory_query query,
+              std::function<void(const std::vector<recalled>&)> done,
+              std::function<void(const failure&)> fail);
+
   // WebSocket, connection_socket.cpp
   void serve(frontend_call call);
   void say_call(const context& ctx, const frontend_call& call, const std::string& trace);

@@ -308,10 +308,10 @@ void connection_state::search(const http_call& call) {
     query = read_search(body, why);
   if (why)
     return refuse(why);
-  auto& home = to_->home_of(query.owner);
-  self_->request(home, patience(), self_->child(work_.ctx), atom::recall_v, std::move(query))
-      .then([this](const std::vector<recalled>& x) { answer(search_answer(x)); },
-            [this](const caf::error& err) { refuse(to_failure(err)); });
+  recall(
+      work_.ctx, std::move(query),
+      [this](const std::vector<recalled>& x) { answer(search_answer(x)); },
+      [this](const failure& x) { refuse(x); });
 }
 
 void connection_state::answer(const nlohmann::json& body) {

@@ -135,18 +135,17 @@ void connection_state::memory_call(const context& ctx, const frontend_call& call
     auto query = read_search(call.body, why);
     if (why)
       return tell_error(call.id, trace, why);
-    auto& home = to_->home_of(query.owner);
     ++calls_;
-    self_->request(home, patience(), self_->child(ctx), atom::recall_v, std::move(query))
-        .then(
-            [this, id = call.id, trace](const std::vector<recalled>& x) {
-              --calls_;
-              tell(id, "reply", trace, search_answer(x));
-            },
-            [this, id = call.id, trace](const caf::error& err) {
-              --calls_;
-              tell_error(id, trace, to_failure(err));
-            });
+    recall(
+        ctx, std::move(query),
+        [this, id = call.id, trace](const std::vector<recalled>& x) {
+          --calls_;
+          tell(id, "reply", trace, search_answer(x));
+        },
+        [this, id = call.id, trace](const failure& x) {
+          --calls_;
+          tell_error(id, trace, x);
+        });
     return;
   }
   auto many = call.body.find("memories");

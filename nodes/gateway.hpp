@@ -26,6 +26,8 @@ struct gateway_handles {
   std::vector<partition_actor> partitions;
   emotion_actor emotion;
   embedding_actor embedding;
+  /// A provider embeds: shards cannot do it for a question by themselves.
+  bool embeds_elsewhere = false;
   llm_actor llm;
   gateway_metrics metrics;
   /// The text of `GET /metrics`.

@@ -14,6 +14,7 @@
 #include "actors/llm_connection.hpp"
 #include "actors/llm_scheduler.hpp"
 #include "actors/partition.hpp"
+#include "actors/provider_embedding.hpp"
 #include "actors/senses.hpp"
 #include "actors/shard.hpp"
 #include "actors/store_reader.hpp"
@@ -131,7 +132,7 @@ private:
       embedder_ = std::move(*x);
     else
       spdlog::warn("node recalls by words alone: {}", to_failure(x.error()).message);
-    if (embedder_)
+    if (embedder_ && !with_.embedding.provider())
       embed_ = [x = embedder_](std::string_view text) { return x->embed(text); };
   }
 
@@ -218,7 +219,26 @@ private:
           keep(system_->spawn(emotion, limited(emotion_work(emotion_engine_)), places_)));
     for (uint32_t i = 0; i < count(with_.senses.embedding_actors); ++i)
       embeddings_.push_back(
-          keep(system_->spawn(embedding, limited(embedding_work(embedder_)), places_)));
+          keep(system_->spawn(embedding, embedding_operation_of_node(), places_)));
+  }
+
+  embedding_operation embedding_operation_of_node() {
+    if (!with_.embedding.provider())
+      return limited(embedding_work(embedder_));
+    if (!provider_) {
+      auto link = with_.embedding.link();
+      provider_ = keep(
+          system_->spawn(provider_embedding, with_.embedding,
+                         link_function{[this, link]() -> caf::expected<std::shared_ptr<http_link>> {
+                           auto server = parse_url(link.base_url);
+                           if (!server)
+                             return server.error();
+                           return make_http_link(reactor_, *server, link.ca_file);
+                         }}));
+    }
+    auto what = embedding_work(with_.embedding, provider_);
+    what.queue.bound = with_.work.max_items_waiting;
+    return what;
   }
 
   std::shared_ptr<const session_parts> make_parts(uint32_t i) {
@@ -232,6 +252,7 @@ private:
     parts->llm = gateway_->llm;
     gateway_->emotion = parts->emotion;
     gateway_->embedding = parts->embedding;
+    gateway_->embeds_elsewhere = with_.embedding.provider();
     return parts;
   }
 
@@ -241,8 +262,10 @@ private:
     std::vector<std::shared_ptr<const session_parts>> parts;
     for (uint32_t i = 0; i < worker_count(with_); ++i)
       parts.push_back(make_parts(i));
-    auto make_shard = [this](caf::actor_system& system) {
-      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embed_);
+    auto embedder =
+        with_.embedding.provider() ? shard_embedder{embeddings_.front()} : shard_embedder{embed_};
+    auto make_shard = [this, embedder](caf::actor_system& system) {
+      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder);
     };
     for (uint32_t i = 0; i < with_.node.partitions; ++i)
       gateway_->partitions.push_back(keep(system_->spawn<caf::lazy_init>(
@@ -306,6 +329,7 @@ private:
     isolated_.clear();
     emotions_.clear();
     embeddings_.clear();
+    provider_ = provider_embedding_actor{};
     places_->pool = places_->detached = work_pool_actor{};
     writer_ = store_writer_actor{};
     reader_ = store_reader_actor{};
@@ -330,6 +354,7 @@ private:
   std::unordered_map<std::string, isolated_actor> isolated_;
   std::vector<emotion_actor> emotions_;
   std::vector<embedding_actor> embeddings_;
+  provider_embedding_actor provider_;
   std::shared_ptr<gateway_handles> gateway_;
   std::shared_ptr<http_server> server_;
   std::vector<caf::strong_actor_ptr> owned_;

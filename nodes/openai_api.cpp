@@ -12,6 +12,8 @@ namespace sotto {
 
 namespace {
 
+constexpr uint32_t built_in_dimensions = 100;
+
 using json = nlohmann::json;
 
 constexpr size_t max_messages = 4096;
@@ -191,7 +193,10 @@ surface::surface(const options& from) : limits(from.gateway) {
   }
   for (auto& x : from.llm.deployments)
     deployments.emplace_back(x.name, x.model);
-  embedding_models.insert(built_in_embedder);
+  auto& provider = from.embedding;
+  embedder = provider.provider() ? provider.model : built_in_embedder;
+  embedding_dimensions = provider.provider() ? provider.dimensions : built_in_dimensions;
+  embedding_models.insert(embedder);
   embedding_models.insert(from.senses.embedding_aliases.begin(),
                           from.senses.embedding_aliases.end());
   default_persona = from.personas.empty() ? "" : from.personas.front().name;
@@ -239,7 +244,7 @@ std::string model_list(const surface& from, int64_t created) {
     add(x, "sotto");
   for (auto& [name, model] : from.deployments)
     add(name + '/' + model, name.c_str());
-  add(built_in_embedder, "sotto");
+  add(from.embedder, from.embedder == built_in_embedder ? "sotto" : "embedding");
   return dump({{"object", "list"}, {"data", std::move(data)}});
 }
 
@@ -254,14 +259,19 @@ embeddings_call read_embeddings(const std::string& text, const surface& with, fa
   auto format = fields.text("encoding_format", 16);
   if (!format.empty() && format != "float" && format != "base64")
     fields.refuse("encoding_format", "must be float or base64");
-  if (auto d = fields.integer("dimensions", 1, 1 << 16); d && *d != 100)
-    fields.refuse("dimensions", "must be 100: the built-in embedder has no other");
+  if (auto d = fields.integer("dimensions", 1, 1 << 16);
+      d && *d != static_cast<int64_t>(with.embedding_dimensions))
+    fields.refuse("dimensions", with.embedding_dimensions == 0
+                                    ? "cannot be chosen here; embedding.dimensions of the node does"
+                                    : fmt::format("must be {}: this node's embedder has no other",
+                                                  with.embedding_dimensions));
   result.base64 = format == "base64";
   if (!why && !result.model.empty() && !with.embedding_models.contains(result.model))
     why = {ec::not_found,
-           fmt::format("there is no embedding model '{}'; the built-in one is '{}'", result.model,
-                       built_in_embedder),
+           fmt::format("there is no embedding model '{}'; this node's is '{}'", result.model,
+                       with.embedder),
            "model"};
+  result.model = with.embedder;
   return result;
 }
 

@@ -21,6 +21,9 @@ struct surface {
   std::vector<std::string> persona_names;
   std::vector<std::pair<std::string, std::string>> deployments;
   std::unordered_set<std::string> embedding_models;
+  /// The embedder of the node, and how many dimensions its vectors have (0: not known).
+  std::string embedder;
+  uint32_t embedding_dimensions = 0;
   std::string default_persona;
   gateway_options limits;
 };

@@ -170,7 +170,7 @@ std::string embedding_list(const std::vector<std::vector<float>>& vectors,
   }
   to.end_array();
   uint64_t tokens = (bytes + 3) / 4; // a rough count: the embedder works on words
-  fields(to, "model", built_in_embedder);
+  fields(to, "model", call.model);
   to.key("usage");
   to.begin_object();
   fields(to, "prompt_tokens", tokens, "total_tokens", tokens);

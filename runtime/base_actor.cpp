@@ -2,6 +2,8 @@
 
 #include <caf/send.hpp>
 
+#include "runtime/operation.hpp"
+
 namespace sotto {
 
 namespace {
@@ -25,9 +27,16 @@ bool tell(caf::mailbox_element& x, const failure& why) {
 /// Tells a job (context, verb, job) that it is not run.
 bool tell_job(caf::mailbox_element& x, const failure& why) {
   auto& content = x.content();
-  if (content.size() != 3 || !content.match_element<work_job>(2))
+  if (content.size() != 3)
     return false;
-  content.get_as<work_job>(2).refuse(why);
+  if (content.match_element<work_job>(2))
+    content.get_as<work_job>(2).refuse(why);
+  else if (content.match_element<isolated_job>(2))
+    content.get_as<isolated_job>(2).done(why);
+  else if (content.match_element<started_batch>(2))
+    content.get_as<started_batch>(2).what->refuse(why);
+  else
+    return false;
   return true;
 }
 

@@ -227,7 +227,9 @@ private:
       }
       if (wait > 0)
         break;
-      auto next = queue_->cut(policy_.size(), what_->most_cost, self_->nanos(), out_);
+      // What runs elsewhere holds one of few places: it takes along all it may.
+      auto most = here ? policy_.size() : what_->limits.max_items;
+      auto next = queue_->cut(most, what_->most_cost, self_->nanos(), out_);
       if (!next.items.empty())
         execute(next.number, next.items);
       answer_all();
@@ -322,10 +324,7 @@ private:
       job->took = timer.stop();
       job->done();
     };
-    work.refuse = [job](const failure& why) {
-      job->outcome = why;
-      job->done();
-    };
+    work.refuse = [job](const failure& why) { job->refuse(why); };
     self_->send(to, job->ctx, atom::run_v, std::move(work));
   }
 

@@ -4,8 +4,9 @@
 
 namespace sotto {
 
-int memory_table::prepare(sqlite::connection& db) {
+int memory_table::prepare(sqlite::connection& db, int64_t space) {
   db_ = db.handle();
+  space_ = space;
   auto code = SQLITE_OK;
   auto next = [&](sqlite::statement& x, std::string_view sql) {
     if (code == SQLITE_OK)
@@ -14,7 +15,8 @@ int memory_table::prepare(sqlite::connection& db) {
   next(find_owner_, "SELECT number FROM owners WHERE tenant = ? AND owner = ?");
   next(add_owner_, "INSERT INTO owners(tenant, owner, partition) VALUES(?, ?, ?)");
   next(add_memory_, "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, "
-                    "created, own, vector) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                    "created, own, vector, space) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  next(embed_, "UPDATE memories SET vector = ?, space = ? WHERE owner = ? AND seq = ?");
   next(remove_, "DELETE FROM memories WHERE owner = ? AND seq = ?");
   next(forget_rows_, "DELETE FROM memories WHERE owner = ?");
   next(forget_owner_, "DELETE FROM owners WHERE number = ?");
@@ -22,7 +24,8 @@ int memory_table::prepare(sqlite::connection& db) {
 }
 
 void memory_table::finish() {
-  for (auto x : {&find_owner_, &add_owner_, &add_memory_, &remove_, &forget_rows_, &forget_owner_})
+  for (auto x :
+       {&find_owner_, &add_owner_, &add_memory_, &embed_, &remove_, &forget_rows_, &forget_owner_})
     x->finish();
 }
 
@@ -30,6 +33,8 @@ int memory_table::apply(const store_write& x) {
   switch (x.what) {
   case store_write::kind::insert:
     return insert(x);
+  case store_write::kind::embed:
+    return embed(x);
   case store_write::kind::remove:
     return remove(x);
   case store_write::kind::forget:
@@ -61,7 +66,23 @@ int memory_table::insert_row(int64_t number, const memory& m, std::span<const fl
   add_memory_.bind(9, static_cast<int64_t>(m.own));
   auto code = vector.empty() ? add_memory_.bind_null(10)
                              : add_memory_.bind_blob(10, vector.data(), vector.size_bytes());
+  add_memory_.bind(11, vector.empty() ? 0 : space_);
   return code == SQLITE_OK ? add_memory_.run() : code;
+}
+
+int memory_table::embed(const store_write& x) {
+  int64_t number = 0;
+  auto code = number_of(x.owner, false, number);
+  for (size_t i = 0; code == SQLITE_OK && number != 0 && i < x.memories.size(); ++i) {
+    auto& vector = x.vectors[i];
+    code = embed_.bind_blob(1, vector.data(), vector.size() * sizeof(float));
+    embed_.bind(2, space_);
+    embed_.bind(3, number);
+    embed_.bind(4, static_cast<int64_t>(x.memories[i].seq));
+    if (code == SQLITE_OK)
+      code = embed_.run();
+  }
+  return code;
 }
 
 int memory_table::remove(const store_write& x) {

@@ -15,7 +15,8 @@ public:
   /// `partitions`: into which owners are divided. `cache`: owners' numbers kept, at most.
   memory_table(uint32_t partitions, size_t cache) : partitions_(partitions), cache_(cache) {}
 
-  int prepare(sqlite::connection& db);
+  /// `space`: the number of the embedder whose vectors are stored.
+  int prepare(sqlite::connection& db, int64_t space);
   void finish();
 
   /// Makes one change. After a failure a part of it may be there: the caller rolls back.
@@ -28,6 +29,7 @@ public:
 private:
   int insert(const store_write& x);
   int insert_row(int64_t number, const memory& m, std::span<const float> vector);
+  int embed(const store_write& x);
   int remove(const store_write& x);
   int forget(const store_write& x);
   /// The owner's number; 0 for an unknown one that is not to be added.
@@ -37,7 +39,9 @@ private:
   uint32_t partitions_;
   size_t cache_;
   sqlite3* db_ = nullptr;
-  sqlite::statement find_owner_, add_owner_, add_memory_, remove_, forget_rows_, forget_owner_;
+  int64_t space_ = 0;
+  sqlite::statement find_owner_, add_owner_, add_memory_, embed_, remove_, forget_rows_,
+      forget_owner_;
   std::unordered_map<owner_key, int64_t> numbers_;
 };
 

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t application_id = 0x536f746f;
 
 // Step n leads to schema n + 1. A released step is never changed: a new one is added.
-constexpr std::array<const char*, 2> steps{R"(
+constexpr std::array<const char*, 3> steps{R"(
   CREATE TABLE schema_version(version INTEGER NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE owners(
@@ -38,7 +38,15 @@ constexpr std::array<const char*, 2> steps{R"(
 )",
                                            // Ids are unique by their owner's shard; keeping
                                            // them so here as well cost a page a write.
-                                           "DROP INDEX memories_by_id"};
+                                           "DROP INDEX memories_by_id",
+                                           // Which embedder a vector is of. The vectors there are
+                                           // were the built-in embedder's, which are computed
+                                           // anew when they are needed: 400 bytes a memory less.
+                                           R"(
+  CREATE TABLE spaces(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+  ALTER TABLE memories ADD COLUMN space INTEGER NOT NULL DEFAULT 0;
+  UPDATE memories SET vector = NULL WHERE vector IS NOT NULL;
+)"};
 
 failure foreign(std::string_view path, int64_t found) {
   return {ec::storage_failed,

@@ -16,10 +16,22 @@
 
 namespace sotto {
 
+/// A batch of any operation.
+struct any_batch {
+  virtual ~any_batch() = default;
+  /// Ends it unrun.
+  virtual void refuse(failure why) = 0;
+};
+
+/// A batch for an actor that runs it; the actor knows of which operation. Stays within the process.
+struct started_batch {
+  std::shared_ptr<any_batch> what;
+};
+
 /// A batch on its way through another thread or process. Owned by whoever runs it and by its
 /// batcher, which reads `outcome` after `done`.
 template <class In, class Out>
-struct batch_run {
+struct batch_run final : any_batch {
   using result = std::variant<Out, failure>;
 
   context ctx;
@@ -31,6 +43,11 @@ struct batch_run {
   work_sample took;
   /// To be called once, on any thread, when `outcome` is there.
   std::function<void()> done;
+
+  void refuse(failure why) override {
+    outcome = std::move(why);
+    done();
+  }
 };
 
 /// Anything with a batch form. What is set decides how it is run: `start` for what holds no thread
@@ -107,3 +124,4 @@ guarded(const operation<In, Out>& what, std::span<const In* const> items) {
 } // namespace sotto
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::isolated_job)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::started_batch)

@@ -60,6 +60,8 @@ public:
 private:
   failure create_file();
   failure check_whole();
+  /// Finds or adds the number of the embedder whose vectors are stored.
+  int find_space();
 
   enum class outcome { done, retry, failed };
   outcome attempt(std::span<const store_write> writes, std::vector<failure>& results, bool guarded);
@@ -130,6 +132,26 @@ failure sqlite_store::check_whole() {
   return why;
 }
 
+int sqlite_store::find_space() {
+  auto& name = shared_->options.space;
+  if (name.empty())
+    return SQLITE_OK;
+  sqlite::statement add, find;
+  auto code = add.prepare(db_, "INSERT INTO spaces(name) VALUES(?) ON CONFLICT DO NOTHING");
+  if (code == SQLITE_OK)
+    code = find.prepare(db_, "SELECT number FROM spaces WHERE name = ?");
+  if (code != SQLITE_OK)
+    return code;
+  add.bind(1, name);
+  if (code = add.run(); code != SQLITE_OK)
+    return code;
+  find.bind(1, name);
+  if (code = find.step(); code != SQLITE_ROW)
+    return code == SQLITE_DONE ? SQLITE_CORRUPT : code;
+  shared_->space = find.number(0);
+  return SQLITE_OK;
+}
+
 failure sqlite_store::open() {
   auto folder = data_folder::open(shared_->options.folder);
   if (!folder)
@@ -155,7 +177,9 @@ failure sqlite_store::open() {
   if (code == SQLITE_OK)
     code = commit_.prepare(db_, "COMMIT");
   if (code == SQLITE_OK)
-    code = table_.prepare(db_);
+    code = find_space();
+  if (code == SQLITE_OK)
+    code = table_.prepare(db_, shared_->space);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 

@@ -11,7 +11,8 @@ namespace {
 
 constexpr auto find_owner = "SELECT number FROM owners WHERE tenant = ? AND owner = ?";
 constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, metadata, created, "
-                               "own, vector FROM memories WHERE owner = ? ORDER BY seq";
+                               "own, iif(space = ?, vector, NULL) FROM memories "
+                               "WHERE owner = ? ORDER BY seq";
 
 /// Ends a statement's reading transaction when it goes out of scope.
 struct reset_later {
@@ -86,7 +87,8 @@ failure sqlite_view::read(memory_write& result) {
     return {};
   if (code != SQLITE_ROW)
     return db_.explain(code);
-  memories_.bind(1, owner_.number(0));
+  memories_.bind(1, shared_->space);
+  memories_.bind(2, owner_.number(0));
   while ((code = memories_.step()) == SQLITE_ROW) {
     auto blob = memories_.blob(8);
     if (blob.size() % sizeof(float) != 0)

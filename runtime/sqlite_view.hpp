@@ -12,6 +12,8 @@ namespace sotto {
 struct sqlite_shared {
   store_options options;
   std::string path;
+  /// The number of `options.space`; 0 for none.
+  int64_t space = 0;
   /// Something was removed and may still be in the log.
   std::atomic<bool> erased{false};
   /// Times that the log began, and ended, to be truncated because of it. The committing connection

@@ -176,3 +176,30 @@ TEST_CASE("any bytes can be remembered and asked") {
   }
   CHECK(index.size() == 500);
 }
+
+TEST_CASE("memories get their embedding later") {
+  owner_index index;
+  for (uint64_t i = 1; i <= 4; ++i) {
+    memory x;
+    x.id = std::to_string(i);
+    x.text = i == 3 ? "" : "words " + x.id;
+    x.seq = i;
+    index.add(x, i == 2 ? std::vector<float>{1, 0} : std::vector<float>{});
+  }
+  auto missing = index.without_vector(10, {});
+  REQUIRE(missing.size() == 2); // not the one with, and not the empty one
+  CHECK(missing[0]->seq == 1);
+  CHECK(index.without_vector(10, {1}).at(0)->seq == 4);
+  CHECK(index.without_vector(1, {}).size() == 1);
+  CHECK_FALSE(index.set_vector(1, {1, 2, 3}));
+  CHECK_FALSE(index.set_vector(7, {0, 1}));
+  CHECK(index.set_vector(4, {0, 1}));
+  memory_query query;
+  query.vector = {0, 1};
+  query.text = "nothing of it";
+  REQUIRE_FALSE(index.search(query).empty());
+  CHECK(index.search(query)[0].what.id == "4");
+  CHECK(index.remove("1"));
+  CHECK(index.without_vector(10, {}).empty());
+  CHECK(index.set_vector(2, {0.6F, 0.8F}));
+}

@@ -233,3 +233,36 @@ TEST_CASE("a closed store refuses writes and frees its folder") {
   auto again = open(in(dir.path));
   CHECK(ids(load(*again, "u")) == std::vector<std::string>{"a"});
 }
+
+TEST_CASE("vectors are given back to their own embedder alone") {
+  scratch dir;
+  auto with = [&](const char* space) {
+    auto x = in(dir.path);
+    x.space = space;
+    return x;
+  };
+  {
+    auto db = open(with("small"));
+    auto x = insert("u", {row(1, "a"), row(2, "b"), row(3, "c")});
+    x.vectors = {{0.5F, 1}, {}, {}};
+    REQUIRE_FALSE(apply(*db, x));
+    store_write later = insert("u", {row(2, "b"), row(9, "gone")});
+    later.what = store_write::kind::embed;
+    later.vectors = {{2, 3}, {4, 5}};
+    REQUIRE_FALSE(apply(*db, later));
+    CHECK(load(*db, "u").vectors == std::vector<std::vector<float>>{{0.5F, 1}, {2, 3}, {}});
+    later.owner.owner = "nobody";
+    CHECK_FALSE(apply(*db, later));
+  }
+  {
+    auto other = open(with("large"));
+    CHECK(load(*other, "u").vectors == std::vector<std::vector<float>>(3));
+    store_write anew = insert("u", {row(1, "a")});
+    anew.what = store_write::kind::embed;
+    anew.vectors = {{7, 8, 9}};
+    REQUIRE_FALSE(apply(*other, anew));
+    CHECK(load(*other, "u").vectors.at(0) == std::vector<float>{7, 8, 9});
+  }
+  CHECK(load(*open(with("small")), "u").vectors == std::vector<std::vector<float>>{{}, {2, 3}, {}});
+  CHECK(load(*open(in(dir.path)), "u").vectors == std::vector<std::vector<float>>(3));
+}

@@ -1,0 +1,228 @@
+#include "actors/provider_embedding.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "test/fixture.hpp"
+
+using namespace sotto;
+using namespace std::chrono_literals;
+using json = nlohmann::json;
+
+namespace {
+
+using vector = std::vector<float>;
+
+/// A provider that the test plays: what was posted waits in `posts` until it is answered.
+struct played_provider : test::frozen_system {
+  struct posted {
+    json body;
+    http_events events;
+  };
+
+  struct link : http_link {
+    explicit link(played_provider& to) : to_(to) {}
+    void post(http_post what, http_events events) override {
+      to_.posts.push_back({json::parse(what.body), std::move(events)});
+    }
+    void cancel() override { ++to_.cancelled; }
+    played_provider& to_;
+  };
+
+  embedding_actor start(embedding_options with = {}) {
+    with.base_url = "http://provider/v1";
+    with.model = "small";
+    auto provider =
+        spawn(provider_embedding, with, link_function{[this] {
+                ++links;
+                return caf::expected<std::shared_ptr<http_link>>{std::make_shared<link>(*this)};
+              }});
+    return spawn(embedding, embedding_work(with, provider), places);
+  }
+
+  /// Answers with a vector a text: its length and 1.
+  void serve(posted x) {
+    auto data = json::array();
+    for (size_t i = 0; i < x.body["input"].size(); ++i)
+      data.push_back(
+          {{"index", i}, {"embedding", {x.body["input"][i].get<std::string>().size(), 1}}});
+    answer(x, 200, json{{"data", data}}.dump());
+  }
+
+  void answer(const posted& x, unsigned status, const std::string& body, uint32_t retry_after = 0) {
+    http_head head;
+    head.status = status;
+    head.retry_after = retry_after;
+    x.events.on_head(head);
+    x.events.on_piece(body);
+    x.events.on_end();
+    run();
+  }
+
+  void request(const embedding_actor& to, const std::string& text) {
+    auto place = answers.size();
+    answers.emplace_back();
+    system->spawn([=, this, ctx = flow()](caf::event_based_actor* me) {
+      me->request(to, caf::infinite, ctx, atom::embed_v, text)
+          .then([=, this](vector& x) { answers[place] = caf::expected<vector>{std::move(x)}; },
+                [=, this](caf::error& why) { answers[place] = caf::expected<vector>{why}; });
+    });
+    run();
+  }
+
+  failure why(size_t i) {
+    REQUIRE(answers.at(i));
+    return *answers[i] ? failure{} : to_failure(answers[i]->error());
+  }
+
+  posted next() {
+    REQUIRE_FALSE(posts.empty());
+    auto x = std::move(posts.front());
+    posts.erase(posts.begin());
+    return x;
+  }
+
+  std::shared_ptr<work_places> places = std::make_shared<work_places>();
+  std::vector<posted> posts;
+  std::vector<std::optional<caf::expected<vector>>> answers;
+  int links = 0, cancelled = 0;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(played_provider, "a provider is asked once for a text", "[caf]") {
+  auto actor = start();
+  request(actor, "abc");
+  auto asked = next();
+  CHECK(asked.body["model"] == "small");
+  CHECK(asked.body["input"] == json{"abc"});
+  serve(asked);
+  REQUIRE(*answers[0]);
+  CHECK((**answers[0])[0] == Approx(3 / std::sqrt(10.0)));
+  request(actor, "abc");
+  CHECK(posts.empty()); // from the cache
+  CHECK(**answers[1] == **answers[0]);
+}
+
+TEST_CASE_METHOD(played_provider, "texts that wait for a place go together", "[caf]") {
+  embedding_options with;
+  with.max_in_flight = 1;
+  auto actor = start(with);
+  for (auto* text : {"first", "a", "bb", "ccc", "a"})
+    request(actor, text);
+  REQUIRE(posts.size() == 1);
+  serve(next());
+  pass(10ms);
+  auto asked = next();
+  CHECK(asked.body["input"].size() == 3); // the equal ones once
+  CHECK(posts.empty());
+  serve(asked);
+  for (size_t i = 0; i < 5; ++i)
+    CHECK_FALSE(why(i));
+  CHECK(links == 1); // kept alive
+}
+
+TEST_CASE_METHOD(played_provider, "what may pass is tried again, then fails", "[caf]") {
+  auto actor = start();
+  request(actor, "abc");
+  SECTION("and is served at last") {
+    answer(next(), 500, "oops");
+    CHECK(posts.empty());
+    pass(1s);
+    answer(next(), 429, "{}", 3);
+    pass(1s);
+    CHECK(posts.empty()); // it asked for three seconds
+    pass(3s);
+    serve(next());
+    CHECK_FALSE(why(0));
+    return;
+  }
+  for (int i = 0; i < 3; ++i) {
+    next().events.on_error({ec::timeout, "no answer", {}});
+    pass(3s);
+  }
+  CHECK(posts.empty());
+  CHECK(why(0).code == ec::unavailable);
+}
+
+TEST_CASE_METHOD(played_provider, "a bad text fails alone", "[caf]") {
+  embedding_options with;
+  with.max_in_flight = 1;
+  auto actor = start(with);
+  for (auto* text : {"first", "fine", "bad", "good"})
+    request(actor, text);
+  serve(next());
+  for (int i = 0; i < 10; ++i) {
+    pass(10ms);
+    while (!posts.empty()) {
+      auto x = next();
+      auto& input = x.body["input"];
+      if (std::find(input.begin(), input.end(), "bad") != input.end())
+        answer(x, 400, R"({"error":{"message":"too long"}})");
+      else
+        serve(x);
+    }
+  }
+  CHECK_FALSE(why(1));
+  CHECK_FALSE(why(3));
+  CHECK(why(2).code == ec::invalid);
+  CHECK(why(2).message.find("too long") != std::string::npos);
+}
+
+TEST_CASE_METHOD(played_provider, "a wrong answer is never believed", "[caf]") {
+  auto actor = start();
+  request(actor, "abc");
+  SECTION("of the wrong count") {
+    answer(next(), 200, R"({"data":[]})");
+  }
+  SECTION("of another dimension than before") {
+    serve(next());
+    request(actor, "other");
+    answer(next(), 200, R"({"data":[{"index":0,"embedding":[1,2,3]}]})");
+  }
+  SECTION("that is no JSON") {
+    answer(next(), 200, "<html>");
+  }
+  CHECK(why(answers.size() - 1).code == ec::upstream_failed);
+}
+
+TEST_CASE_METHOD(played_provider, "a provider that keeps failing is left alone for a while",
+                 "[caf]") {
+  embedding_options with;
+  with.retries = 0;
+  auto actor = start(with);
+  for (int i = 0; i < 5; ++i) {
+    request(actor, std::to_string(i));
+    next().events.on_error({ec::timeout, "no answer", {}});
+    run();
+  }
+  request(actor, "now");
+  CHECK(posts.empty());
+  CHECK(why(5).code == ec::unavailable);
+  pass(2s);
+  request(actor, "later");
+  serve(next());
+  CHECK_FALSE(why(6));
+}
+
+TEST_CASE_METHOD(played_provider, "a missing key says which", "[caf]") {
+  embedding_options with;
+  with.api_key_env = "SOTTO_TEST_NO_SUCH_KEY";
+  auto actor = start(with);
+  request(actor, "abc");
+  CHECK(posts.empty());
+  CHECK(why(0).message.find("SOTTO_TEST_NO_SUCH_KEY") != std::string::npos);
+}
+
+TEST_CASE("a cache drops what was not used for longest") {
+  vector_cache cache{2};
+  cache.add("a", {1});
+  cache.add("b", {2});
+  REQUIRE(cache.find("a"));
+  cache.add("c", {3});
+  CHECK(cache.size() == 2);
+  CHECK(cache.find("a"));
+  CHECK_FALSE(cache.find("b"));
+  vector_cache none{0};
+  none.add("a", {1});
+  CHECK_FALSE(none.find("a"));
+}
