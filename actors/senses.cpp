@@ -1,5 +1,7 @@
 #include "actors/senses.hpp"
 
+#include "actors/analysers.hpp"
+
 #include <array>
 #include <unordered_map>
 
@@ -95,11 +97,15 @@ embedding_operation embedding_work(std::shared_ptr<const sentence_embedder> engi
   return what;
 }
 
-analyser_operation topics_work() {
-  using labels = std::vector<std::string>;
-  auto what = text_operation<labels>("topics");
-  what.compute = each<labels>([](const std::string& text) { return topics_of(text); });
+analyser_operation analyser_of(const char* name,
+                               std::vector<std::string> (*label)(const std::string&)) {
+  auto what = text_operation<std::vector<std::string>>(name);
+  what.compute = each<std::vector<std::string>>(label);
   return what;
+}
+
+analyser_operation topics_work() {
+  return analyser_of("topics", [](const std::string& text) { return topics_of(text); });
 }
 
 batching<emotion_actor>::behavior_type emotion(emotion_state::actor* self, emotion_operation what,

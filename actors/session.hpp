@@ -15,6 +15,8 @@ struct session_parts {
   std::unordered_map<std::string, persona_options> personas;
   emotion_actor emotion;
   analyser_actor topics;
+  /// Others, by name; at most 63.
+  std::vector<std::pair<std::string, analyser_actor>> analysers;
   embedding_actor embedding;
   llm_actor llm;
 };
@@ -59,6 +61,8 @@ struct running_turn : queued_turn {
   std::vector<float> vector;
   turn_reply reply;
   bool generating = false;
+  /// Analysers that have not answered, a bit each: 0 is TOPICS, the others follow in order.
+  uint64_t analysing = 0;
 };
 
 /// SESSION's state: one conversation of one owner. Turns wait by priority, first come first
@@ -99,7 +103,10 @@ private:
   void start_next();
   void start_helpers();
   void ask_emotion();
-  void ask_topics();
+  void ask_analysers();
+  void ask_analyser(size_t i, const analyser_actor& whom);
+  void analysed(uint64_t turn, size_t i, std::vector<std::string> labels, bool failed);
+  const std::string& analyser_name(size_t i) const;
   void ask_recall();
   void recall(std::vector<float> vector);
   void ask_recent();

@@ -27,7 +27,7 @@ void session_state::start_helpers() {
     expect(helper::context, options.recall_timeout);
   arm();
   ask_emotion();
-  ask_topics();
+  ask_analysers();
   if (remembers())
     ask_recall();
   if (context_needed)
@@ -47,17 +47,40 @@ void session_state::ask_emotion() {
           [this, n = turn_number_](const caf::error&) { helper_done(n, helper::emotion, true); });
 }
 
-void session_state::ask_topics() {
+const std::string& session_state::analyser_name(size_t i) const {
+  static const std::string topics = "topics";
+  return i == 0 ? topics : parts_->analysers[i - 1].first;
+}
+
+void session_state::ask_analysers() {
+  turn_->analysing = (uint64_t{2} << parts_->analysers.size()) - 1;
+  ask_analyser(0, parts_->topics);
+  for (size_t i = 0; i < parts_->analysers.size(); ++i)
+    ask_analyser(i + 1, parts_->analysers[i].second);
+}
+
+void session_state::ask_analyser(size_t i, const analyser_actor& whom) {
   self_
-      ->request(parts_->topics, caf::infinite, self_->child(turn_->ctx), atom::analyse_v,
-                turn_->request.text)
-      .then(
-          [this, n = turn_number_](std::vector<std::string>& x) {
-            if (is_current(n))
-              turn_->reply.topics = std::move(x);
-            helper_done(n, helper::topics);
-          },
-          [this, n = turn_number_](const caf::error&) { helper_done(n, helper::topics, true); });
+      ->request(whom, caf::infinite, self_->child(turn_->ctx), atom::analyse_v, turn_->request.text)
+      .then([this, i, n = turn_number_](
+                std::vector<std::string>& x) { analysed(n, i, std::move(x), false); },
+            [this, i, n = turn_number_](const caf::error&) { analysed(n, i, {}, true); });
+}
+
+void session_state::analysed(uint64_t turn, size_t i, std::vector<std::string> labels,
+                             bool failed) {
+  auto bit = uint64_t{1} << i;
+  if (!is_current(turn) || (turn_->analysing & bit) == 0)
+    return; // given up before
+  turn_->analysing &= ~bit;
+  if (failed)
+    turn_->reply.degraded.push_back(analyser_name(i));
+  else if (i == 0)
+    turn_->reply.topics = std::move(labels);
+  else if (!labels.empty())
+    turn_->reply.analyses[analyser_name(i)] = std::move(labels);
+  if (turn_->analysing == 0)
+    helper_done(turn, helper::topics);
 }
 
 void session_state::ask_recall() {
@@ -118,8 +141,13 @@ void session_state::helper_done(uint64_t turn, helper x, bool failed) {
   if (!is_current(turn) || turn_->due[i] == 0)
     return; // given up before
   turn_->due[i] = 0;
-  if (failed)
+  if (failed && x == helper::topics) {
+    for (size_t j = 0; turn_->analysing != 0; ++j, turn_->analysing >>= 1)
+      if ((turn_->analysing & 1) != 0)
+        turn_->reply.degraded.push_back(analyser_name(j));
+  } else if (failed) {
     turn_->reply.degraded.emplace_back(names[i]);
+  }
   if (!gathering())
     generate();
 }

@@ -62,7 +62,7 @@ using emotion_actor =
                      caf::replies_to<context, atom::analyse,
                                      std::vector<std::string>>::with<std::vector<emotion_reading>>>;
 
-/// TOPICS: an analyser; names the topics of a text. Any analyser has this interface.
+/// ANALYSER: labels a text; TOPICS and those of actors/analysers. Called by SESSION.
 using analyser_actor = caf::typed_actor<
     caf::replies_to<context, atom::analyse, std::string>::with<std::vector<std::string>>>;
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -51,8 +52,10 @@ struct turn_reply {
   token_usage usage;
   emotion_reading emotion;
   std::vector<recalled> memories;
-  /// Topics found by the analysers.
+  /// What the text is about.
   std::vector<std::string> topics;
+  /// What other analysers found, by their names; those that found nothing are left out.
+  std::map<std::string, std::vector<std::string>> analyses;
   /// Names of the parts that failed or were late.
   std::vector<std::string> degraded;
   /// Both lines of the turn are durable.
@@ -108,7 +111,7 @@ typename Inspector::result_type inspect(Inspector& f, turn_request& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_reply& x) {
   return f(caf::meta::type_name("turn_reply"), x.text, x.model, x.finish_reason, x.usage, x.emotion,
-           x.memories, x.topics, x.degraded, x.memory_stored, x.duration);
+           x.memories, x.topics, x.analyses, x.degraded, x.memory_stored, x.duration);
 }
 
 template <class Inspector>

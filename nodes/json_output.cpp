@@ -83,6 +83,11 @@ void describe_details(Sink& to, const turn_reply& x) {
     describe(to, y);
   to.end_array();
   list(to, "topics", x.topics);
+  to.key("analyses");
+  to.begin_object();
+  for (auto& [name, labels] : x.analyses)
+    list(to, name, labels);
+  to.end_object();
   list(to, "degraded", x.degraded);
   fields(to, "memory_stored", x.memory_stored);
 }

@@ -10,6 +10,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "actors/analysers.hpp"
 #include "actors/builtin_responder.hpp"
 #include "actors/llm_connection.hpp"
 #include "actors/llm_scheduler.hpp"
@@ -248,6 +249,11 @@ private:
       parts->personas[x.name] = x;
     parts->emotion = emotions_[i % emotions_.size()];
     parts->topics = keep(system_->spawn(analyser, limited(topics_work()), places_));
+    for (auto& what : custom_analysers()) {
+      auto name = what.name;
+      parts->analysers.emplace_back(
+          name, keep(system_->spawn(analyser, limited(std::move(what)), places_)));
+    }
     parts->embedding = embeddings_[i % embeddings_.size()];
     parts->llm = gateway_->llm;
     gateway_->emotion = parts->emotion;

@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "actors/senses.hpp"
+#include "actors/analysers.hpp"
 #include "config/load.hpp"
 #include "nodes/cli.hpp"
 #include "runtime/child_process.hpp"
@@ -32,6 +32,9 @@ frame_handler handler_of(const options& with, const std::string& operation) {
     return serve_frames(embedding_work(engine_of<sentence_embedder>(with, "words.bin")));
   if (operation == "topics")
     return serve_frames(topics_work());
+  for (auto& what : custom_analysers())
+    if (operation == what.name)
+      return serve_frames(what);
   return {};
 }
 
@@ -49,7 +52,12 @@ void limit_memory(uint64_t more) {
 } // namespace
 
 const std::vector<std::string>& isolated_operations() {
-  static const std::vector<std::string> names{"emotion", "embedding", "topics"};
+  static const auto names = [] {
+    std::vector<std::string> result{"emotion", "embedding", "topics"};
+    for (auto& what : custom_analysers())
+      result.push_back(what.name);
+    return result;
+  }();
   return names;
 }
 

@@ -57,6 +57,33 @@ TEST_CASE_METHOD(test::turn_fixture, "a helper that is silent is left out at its
   CHECK(replies().at(1).degraded == std::vector<std::string>{"emotion"});
 }
 
+TEST_CASE_METHOD(test::turn_fixture, "every analyser is asked, and only what they find is told") {
+  auto s = start_session();
+  say(s, 1, "a red kite");
+  say(s, 2, "a kite");
+  run();
+  CHECK(replies().at(1).analyses.at("colour") == std::vector<std::string>{"red"});
+  CHECK(replies().at(2).analyses.empty());
+  CHECK(replies().at(2).topics == std::vector<std::string>{"travel"});
+}
+
+TEST_CASE_METHOD(test::turn_fixture, "an analyser that fails or is silent is named by itself") {
+  auto s = start_session();
+  SECTION("fails") {
+    world->colour_fails = true;
+  }
+  SECTION("is silent") {
+    world->colour_silent = true;
+  }
+  say(s, 1, "a red kite");
+  run();
+  pass(300ms);
+  REQUIRE(replies().count(1) == 1);
+  CHECK(replies().at(1).degraded == std::vector<std::string>{"colour"});
+  CHECK(replies().at(1).topics == std::vector<std::string>{"travel"});
+  CHECK(replies().at(1).analyses.empty());
+}
+
 TEST_CASE_METHOD(test::turn_fixture, "a turn that cannot be stored says so") {
   world->store_fails = true;
   auto s = start_session();

@@ -10,6 +10,7 @@ namespace sotto::test {
 /// What the partners of a session do, and what they saw.
 struct turn_world {
   bool emotion_fails = false, emotion_silent = false, recall_fails = false, store_fails = false;
+  bool colour_fails = false, colour_silent = false;
   bool model_fails = false, model_silent = false, store_silent = false;
   /// Writes that a silent store answers at its next tick.
   std::vector<caf::typed_response_promise<memory_receipt>> held;
@@ -43,6 +44,20 @@ inline emotion_actor::behavior_type fake_emotion(emotion_actor::pointer self, wo
           [](const context&, atom::analyse, const std::vector<std::string>& xs) {
             return std::vector<emotion_reading>(xs.size());
           }};
+}
+
+/// Names the colours of a text; fails or is silent where the world says so.
+inline analyser_actor::behavior_type fake_colour(analyser_actor::pointer self, world_ptr world) {
+  return {[=](const context&, atom::analyse,
+              const std::string& text) -> caf::result<std::vector<std::string>> {
+    if (world->colour_fails)
+      return broken();
+    if (world->colour_silent)
+      return self->make_response_promise<std::vector<std::string>>();
+    if (text.find("red") != std::string::npos)
+      return std::vector<std::string>{"red"};
+    return std::vector<std::string>{};
+  }};
 }
 
 inline analyser_actor::behavior_type fake_topics(analyser_actor::pointer) {
@@ -150,6 +165,7 @@ public:
     made->personas["remote"].llm = {"cloud"};
     made->emotion = spawn(fake_emotion, world);
     made->topics = spawn(fake_topics);
+    made->analysers.emplace_back("colour", spawn(fake_colour, world));
     made->embedding = spawn(fake_embedding);
     made->llm = spawn(fake_model, world);
     parts = made;

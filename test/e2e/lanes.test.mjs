@@ -26,6 +26,7 @@ const talk = 'My boss shouted at me and I am so angry about the deadline'
 function check(reply) {
   assert.equal(reply.sotto.emotion.primary, 'anger')
   assert.deepEqual(reply.sotto.topics, ['work'])
+  assert.deepEqual(reply.sotto.analyses, { urgency: ['urgent'] })
   assert.deepEqual(reply.sotto.degraded, [])
 }
 
@@ -86,7 +87,7 @@ test('arrays keep their order in every lane', async (t) => {
 test('a lane that is none, and an operation that cannot be isolated, are errors', async (t) => {
   for (const [lane, says] of [
     ['topics=moon', 'here, pool, detached, isolated'],
-    ['dreams=isolated', 'emotion, embedding, topics can']]) {
+    ['dreams=isolated', 'emotion, embedding, topics, urgency can']]) {
     const x = await run(['node', '--data', tempFolder(t), '--listen', '127.0.0.1:0',
       '--set', `work.lanes=${lane}`])
     assert.equal(x.code, 1)
