@@ -152,6 +152,8 @@ int spawn(const std::vector<std::string>& arguments, int theirs, pid_t& pid) {
   posix_spawn_file_actions_init(&files);
   posix_spawnattr_init(&how);
   posix_spawn_file_actions_adddup2(&files, theirs, child_descriptor);
+  // Sockets of Asio pass to children: a connection that the node closes would stay open in them.
+  posix_spawn_file_actions_addclosefrom_np(&files, child_descriptor + 1);
   sigset_t none;
   sigemptyset(&none);
   posix_spawnattr_setsigmask(&how, &none);

@@ -12,13 +12,20 @@ namespace {
 
 using vector = std::vector<float>;
 
-/// A provider that the test plays: what was posted waits in `posts` until it is answered.
-struct played_provider : test::frozen_system {
-  struct posted {
-    json body;
-    http_events events;
-  };
+struct posted {
+  json body;
+  http_events events;
+};
 
+/// Outlives the system: what is still under way at the end is answered and cancelled then.
+struct seen_by_test {
+  std::vector<posted> posts;
+  std::vector<std::optional<caf::expected<vector>>> answers;
+  int links = 0, cancelled = 0;
+};
+
+/// A provider that the test plays: what was posted waits in `posts` until it is answered.
+struct played_provider : seen_by_test, test::frozen_system {
   struct link : http_link {
     explicit link(played_provider& to) : to_(to) {}
     void post(http_post what, http_events events) override {
@@ -82,9 +89,6 @@ struct played_provider : test::frozen_system {
   }
 
   std::shared_ptr<work_places> places = std::make_shared<work_places>();
-  std::vector<posted> posts;
-  std::vector<std::optional<caf::expected<vector>>> answers;
-  int links = 0, cancelled = 0;
 };
 
 } // namespace

@@ -41,6 +41,9 @@ test('operations run in the lanes they are pinned to', async (t) => {
 
   const [worker] = children(node.child.pid)
   assert.ok(fs.readFileSync(`/proc/${worker}/cmdline`, 'utf8').includes('worker'))
+  const sockets = fs.readdirSync(`/proc/${worker}/fd`)
+    .filter((fd) => fs.readlinkSync(`/proc/${worker}/fd/${fd}`).startsWith('socket:') && fd > 2)
+  assert.deepEqual(sockets, ['3'], 'no connection of the node lives on in its child')
   process.kill(worker, 'SIGKILL')
   await until('the process is started again', async () => {
     const reply = await node.say('ada', talk) // the batch that was lost is left out of its turn

@@ -35,8 +35,13 @@ batching<embedding_actor>::behavior_type test_batcher(batching_test_state::actor
   };
 }
 
+/// Outlives the system: what is still under way at the end is answered then.
+struct answers_of_test {
+  std::vector<std::optional<caf::expected<vector>>> answers;
+};
+
 /// Measures texts. "poison" throws, and takes its batch with it.
-struct measuring : test::frozen_system {
+struct measuring : answers_of_test, test::frozen_system {
   text_op what() {
     text_op x;
     x.name = "length";
@@ -81,7 +86,6 @@ struct measuring : test::frozen_system {
   }
 
   std::shared_ptr<work_places> places = std::make_shared<work_places>();
-  std::vector<std::optional<answer>> answers;
   size_t calls = 0;
   std::vector<size_t> sizes;
 };

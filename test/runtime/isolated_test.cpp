@@ -20,7 +20,12 @@ struct played : child_process {
   bool killed = false;
 };
 
-struct isolating : test::frozen_system {
+/// Outlives the system: what is still under way at the end is answered then.
+struct answers_of_test {
+  std::vector<std::optional<std::variant<std::string, failure>>> answers;
+};
+
+struct isolating : answers_of_test, test::frozen_system {
   isolated_host_actor start(size_t max_waiting = 64) {
     isolated_settings with;
     with.operation = "shout";
@@ -54,7 +59,6 @@ struct isolating : test::frozen_system {
 
   bool refuse = false;
   std::vector<std::shared_ptr<played>> processes;
-  std::vector<std::optional<std::variant<std::string, failure>>> answers;
 };
 
 } // namespace
