@@ -216,9 +216,10 @@ void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket
   for (auto& [name, at] : deployments_)
     if (at->waiting.take_if(matches))
       return;
-  for (auto& [number, x] : running_) {
+  for (auto& [key, x] : running_) {
     if (!matches(x.what))
       continue;
+    auto number = key; // `take` removes what `key` belongs to
     auto taken = take(number);
     if (!taken.at)
       return;
