@@ -117,9 +117,10 @@ void connection_state::cancel_call(const frontend_call& call, const std::string&
   auto target = call.body.find("id");
   if (target == call.body.end())
     return tell_error(call.id, trace, {ec::invalid, "'body.id' is required", "body.id"});
-  for (auto& [ticket, x] : running_) {
+  for (auto& [key, x] : running_) {
     if (x.id != *target)
       continue;
+    auto ticket = key; // `take` removes what `key` belongs to
     auto taken = take(ticket);
     cancel(ticket, taken);
     tell_error(taken.id, taken.trace, {ec::cancelled, "the call was cancelled", {}});
