@@ -112,17 +112,8 @@ batching<emotion_actor>::behavior_type emotion(emotion_state::actor* self, emoti
                                                std::shared_ptr<const work_places> places) {
   auto& work = self->state.work;
   work.init(self, std::move(what), std::move(places));
-  return {
-      [&work](const context& ctx, atom::analyse, std::string& text) {
-        return work.ask(ctx, std::move(text));
-      },
-      [&work](const context& ctx, atom::analyse, std::vector<std::string>& texts) {
-        return work.ask_all(ctx, std::move(texts));
-      },
-      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
-      [&work](const context&, atom::tick) { work.window_over(); },
-      [&work](atom::tick) { work.gathered(); },
-  };
+  return {one_item<atom::analyse>(work), many_items<atom::analyse>(work), batch_done(work),
+          window_over(work), gathered(work)};
 }
 
 batching<embedding_actor>::behavior_type embedding(embedding_state::actor* self,
@@ -130,17 +121,8 @@ batching<embedding_actor>::behavior_type embedding(embedding_state::actor* self,
                                                    std::shared_ptr<const work_places> places) {
   auto& work = self->state.work;
   work.init(self, std::move(what), std::move(places));
-  return {
-      [&work](const context& ctx, atom::embed, std::string& text) {
-        return work.ask(ctx, std::move(text));
-      },
-      [&work](const context& ctx, atom::embed, std::vector<std::string>& texts) {
-        return work.ask_all(ctx, std::move(texts));
-      },
-      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
-      [&work](const context&, atom::tick) { work.window_over(); },
-      [&work](atom::tick) { work.gathered(); },
-  };
+  return {one_item<atom::embed>(work), many_items<atom::embed>(work), batch_done(work),
+          window_over(work), gathered(work)};
 }
 
 batching<analyser_actor>::behavior_type analyser(analyser_state::actor* self,
@@ -148,14 +130,7 @@ batching<analyser_actor>::behavior_type analyser(analyser_state::actor* self,
                                                  std::shared_ptr<const work_places> places) {
   auto& work = self->state.work;
   work.init(self, std::move(what), std::move(places));
-  return {
-      [&work](const context& ctx, atom::analyse, std::string& text) {
-        return work.ask(ctx, std::move(text));
-      },
-      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
-      [&work](const context&, atom::tick) { work.window_over(); },
-      [&work](atom::tick) { work.gathered(); },
-  };
+  return {one_item<atom::analyse>(work), batch_done(work), window_over(work), gathered(work)};
 }
 
 std::vector<std::string> topics_of(std::string_view text) {

@@ -3,6 +3,7 @@
 #include "actors/emotion_engine.hpp"
 #include "actors/sentence_embedder.hpp"
 #include "runtime/batcher.hpp"
+#include "runtime/batching.hpp"
 
 namespace sotto {
 

@@ -137,12 +137,11 @@ using worker_actor = caf::typed_actor<caf::reacts_to<context, atom::run, work_jo
 
 /// WORK POOL: keeps as many workers as are needed and gives them jobs by priority. A job that there
 /// is no room for, or that comes too late, is refused. Called by batchers.
-using work_pool_actor = caf::typed_actor<
-    caf::reacts_to<context, atom::run, work_job>,
-    // Control, of a worker: its job is done.
-    caf::reacts_to<context, atom::completed, uint64_t>,
-    // Own timer: grow or shrink.
-    caf::reacts_to<context, atom::tick>>;
+using work_pool_actor = caf::typed_actor<caf::reacts_to<context, atom::run, work_job>,
+                                         // Control, of a worker: its job is done.
+                                         caf::reacts_to<context, atom::completed, uint64_t>,
+                                         // Own timer: grow or shrink.
+                                         caf::reacts_to<context, atom::tick>>;
 
 /// PARTITION: supervises the sessions and the shard of a share of all owners.
 /// Called by CONNECTION. Calls SESSION and SHARD.

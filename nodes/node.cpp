@@ -5,7 +5,6 @@
 #include <thread>
 
 #include <cblas.h>
-#include <fmt/ranges.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -23,11 +22,9 @@
 #include "nodes/cli.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/http_server.hpp"
-#include "nodes/worker_command.hpp"
-#include "runtime/isolated.hpp"
+#include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/sqlite_store.hpp"
-#include "runtime/work_pool.hpp"
 
 namespace sotto {
 
@@ -35,11 +32,6 @@ namespace {
 
 /// How long open sockets are waited for after the last turn (nanoseconds).
 constexpr int64_t shortest_goodbye = 500'000'000, longest_goodbye = 5'000'000'000;
-
-uint32_t worker_count(const options& with) {
-  return with.node.workers > 0 ? with.node.workers
-                               : std::max(2U, std::thread::hardware_concurrency());
-}
 
 /// The process's own figures, read when they are asked for.
 void append_process(std::string& text) {
@@ -67,7 +59,7 @@ public:
   ~running_node() override { stop(); }
 
   failure open() {
-    if (auto why = check_isolated())
+    if (auto why = check_lanes(with_))
       return why;
     openblas_set_num_threads(1); // an actor's work stays on its thread
     auto opened = open_sqlite_store(with_.store);
@@ -109,20 +101,6 @@ public:
   }
 
 private:
-  failure check_isolated() const {
-    auto& known = isolated_operations();
-    for (auto& x : with_.work.lanes) {
-      auto mark = x.find('=');
-      if (x.substr(mark + 1) == "isolated"
-          && std::find(known.begin(), known.end(), x.substr(0, mark)) == known.end())
-        return {ec::invalid,
-                fmt::format("work.lanes: {} cannot run in a process of its own; {} can",
-                            x.substr(0, mark), fmt::join(known, ", ")),
-                "work.lanes"};
-    }
-    return {};
-  }
-
   void load_senses() {
     auto folder = find_data_files(with_);
     if (auto x = emotion_engine::load(folder + "/emotion.bin"))
@@ -169,39 +147,9 @@ private:
   }
 
   void start_work() {
-    auto places = std::make_shared<work_places>();
-    auto pool = [this](const char* lane, size_t most, bool detached) {
-      work_pool_settings with;
-      with.lane = lane;
-      with.limits.most = most;
-      with.limits.idle_after = with_.work.idle_after.count();
-      with.limits.most_cpu = detached ? 2 : with.limits.most_cpu;
-      with.max_waiting = with_.work.max_waiting;
-      with.detached = detached;
-      with.load = [meter = std::make_shared<load_meter>()] { return meter->read(); };
-      return keep(system_->spawn(work_pool, std::move(with)));
-    };
-    places->pool =
-        pool("pool", with_.work.max_pool != 0 ? with_.work.max_pool : worker_count(with_), false);
-    places->detached = pool("detached", with_.work.max_detached, true);
-    places->isolate = [this](const std::string& operation) { return isolated_.at(operation); };
-    for (auto& x : with_.work.lanes)
-      places->pins[x.substr(0, x.find('='))] = *lane_from(x.substr(x.find('=') + 1));
-    for (auto& [operation, lane] : places->pins)
-      if (lane == work_lane::isolated)
-        isolated_.emplace(operation, start_isolated(operation));
-    places_ = std::move(places);
-  }
-
-  isolated_actor start_isolated(const std::string& operation) {
-    isolated_settings with;
-    with.operation = operation;
-    with.timeout = with_.work.isolated_timeout;
-    auto arguments = worker_arguments(with_, operation);
-    with.start = [this, arguments](child_events events) {
-      return start_child(reactor_, arguments, std::move(events));
-    };
-    return keep(system_->spawn(isolated, std::move(with)));
+    places_ = start_work_places(*system_, reactor_, with_, [this](caf::strong_actor_ptr x) {
+      owned_.push_back(std::move(x));
+    });
   }
 
   /// The configured bounds of batches.
@@ -332,11 +280,10 @@ private:
       gateway_->llm = llm_actor{};
     }
     owned_.clear();
-    isolated_.clear();
     emotions_.clear();
     embeddings_.clear();
     provider_ = provider_embedding_actor{};
-    places_->pool = places_->detached = work_pool_actor{};
+    places_.reset();
     writer_ = store_writer_actor{};
     reader_ = store_reader_actor{};
     gateway_.reset();
@@ -352,12 +299,11 @@ private:
   std::shared_ptr<const emotion_engine> emotion_engine_;
   std::shared_ptr<const sentence_embedder> embedder_;
   embed_function embed_;
-  std::shared_ptr<work_places> places_;
+  std::shared_ptr<const work_places> places_;
   std::unique_ptr<caf::actor_system> system_;
   reactor reactor_;
   store_writer_actor writer_;
   store_reader_actor reader_;
-  std::unordered_map<std::string, isolated_actor> isolated_;
   std::vector<emotion_actor> emotions_;
   std::vector<embedding_actor> embeddings_;
   provider_embedding_actor provider_;

@@ -8,19 +8,6 @@
 
 namespace sotto {
 
-/// What every batcher hears besides the requests of its operation.
-///
-/// `Handle` is the interface of the operation; a batcher's own is `batching<Handle>`, and converts
-/// to it.
-template <class Handle>
-using batching = typename Handle::template extend<
-    // Control: the batch of this number is done.
-    caf::reacts_to<context, atom::completed, uint64_t>,
-    // Own timer: the window is over.
-    caf::reacts_to<context, atom::tick>,
-    // To itself, behind whatever waits by now: run what was gathered.
-    caf::reacts_to<atom::tick>>;
-
 /// The part of an actor's state that batches an operation: `Self` is the actor's pointer type,
 /// `Handle` its interface.
 ///
@@ -148,14 +135,11 @@ private:
     size_t from = 0;
   };
 
-  static uint32_t tenant_of(const context&) { return 0; }
-
   void submit(const context& ctx, In x, waiter who) {
     auto now = self_->nanos();
     latest_ = ctx;
     policy_.arrived(now);
-    auto ticket =
-        queue_->submit({std::move(x), {ctx.level, tenant_of(ctx)}, ctx.deadline}, now, out_);
+    auto ticket = queue_->submit({std::move(x), {ctx.level, 0}, ctx.deadline}, now, out_);
     waiting_.emplace(ticket, std::move(who));
     answer_all();
   }

@@ -1,5 +1,7 @@
 #include "runtime/batcher.hpp"
 
+#include "runtime/batching.hpp"
+
 #include "test/fixture.hpp"
 
 using namespace sotto;
@@ -22,17 +24,8 @@ batching<embedding_actor>::behavior_type test_batcher(batching_test_state::actor
                                                       std::shared_ptr<const work_places> places) {
   auto& work = self->state.work;
   work.init(self, std::move(what), std::move(places));
-  return {
-      [&work](const context& ctx, atom::embed, std::string& x) {
-        return work.ask(ctx, std::move(x));
-      },
-      [&work](const context& ctx, atom::embed, std::vector<std::string>& x) {
-        return work.ask_all(ctx, std::move(x));
-      },
-      [&work](const context&, atom::completed, uint64_t number) { work.completed(number); },
-      [&work](const context&, atom::tick) { work.window_over(); },
-      [&work](atom::tick) { work.gathered(); },
-  };
+  return {one_item<atom::embed>(work), many_items<atom::embed>(work), batch_done(work),
+          window_over(work), gathered(work)};
 }
 
 /// Outlives the system: what is still under way at the end is answered then.

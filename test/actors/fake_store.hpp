@@ -1,0 +1,59 @@
+#pragma once
+
+#include <deque>
+
+#include "test/fixture.hpp"
+
+namespace sotto::test {
+
+/// A store whose commits happen when the test says so.
+struct fake_store {
+  struct waiting {
+    store_client_actor client;
+    uint64_t ticket;
+    store_write write;
+  };
+  std::deque<waiting> writes;
+  std::vector<memory> rows;
+  int loads = 0;
+  bool reader_silent = false, reader_fails = false;
+
+  void commit(failure why = {}) {
+    auto x = std::move(writes.front());
+    writes.pop_front();
+    if (!why && x.write.what == store_write::kind::insert)
+      rows.insert(rows.end(), x.write.memories.begin(), x.write.memories.end());
+    if (!why && x.write.what == store_write::kind::forget)
+      rows.clear();
+    if (!why && x.write.what == store_write::kind::remove)
+      std::erase_if(rows, [&](auto& m) { return m.seq == x.write.seq; });
+    caf::anon_send<caf::message_priority::high>(x.client, context{}, atom::committed_v, x.ticket,
+                                                why);
+  }
+};
+
+inline store_writer_actor::behavior_type writer(store_writer_actor::pointer, fake_store* store) {
+  return {[=](const context&, atom::write, store_client_actor& client, uint64_t ticket,
+              store_write& x) {
+            store->writes.push_back({client, ticket, std::move(x)});
+          },
+          [](const context&, atom::drain) { return atom::drained_v; }};
+}
+
+inline store_reader_actor::behavior_type reader(store_reader_actor::pointer self,
+                                                fake_store* store) {
+  return {[=](const context&, atom::load, const shard_actor& to, const owner_key& owner) {
+    ++store->loads;
+    memory_write found;
+    found.owner = owner;
+    found.memories = store->rows;
+    failure why;
+    if (store->reader_fails)
+      why = {ec::storage_failed, "broken on purpose", {}};
+    if (!store->reader_silent)
+      self->send<caf::message_priority::high>(to, context{}, atom::loaded_v, std::move(found),
+                                              std::move(why));
+  }};
+}
+
+} // namespace sotto::test
