@@ -42,19 +42,34 @@ bool session_state::retried(waiting_turn& turn) {
   queued_turn* known = turn_ && same(*turn_) ? turn_.get() : nullptr;
   if (!known && waiting_)
     known = waiting_->find_if(same);
+  if (known && contradicts(turn, known->request.text))
+    return true;
   if (known) {
     known->askers.push_back({std::move(turn.client), turn.ticket});
     return true;
   }
-  for (auto& [kept, reply] : replies_) {
+  for (auto& [kept, text, reply] : replies_) {
     if (kept != key)
       continue;
+    if (contradicts(turn, text))
+      return true;
     if (turn.request.stream)
       self_->send(turn.client, self_->child(turn.ctx), atom::token_v, turn.ticket, reply.text);
     self_->send(turn.client, self_->child(turn.ctx), atom::completed_v, turn.ticket, reply);
     return true;
   }
   return false;
+}
+
+bool session_state::contradicts(const waiting_turn& turn, const std::string& text) {
+  if (turn.request.text == text)
+    return false;
+  self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
+              failure{ec::invalid,
+                      "the idempotency key was used for another text of this conversation; give "
+                      "each turn a key of its own",
+                      "idempotency_key"});
+  return true;
 }
 
 void session_state::say(waiting_turn turn) {
@@ -181,17 +196,17 @@ void session_state::stored(uint64_t turn, const failure& why) {
 
 void session_state::finish() {
   auto& request = turn_->request;
+  turn_->reply.duration = self_->nanos() - turn_->started;
+  if (!request.idempotency_key.empty()) {
+    replies_.push_back({std::move(request.idempotency_key), request.text, turn_->reply});
+    if (replies_.size() > kept_replies)
+      replies_.pop_front();
+  }
   if (recent_loaded_ && !brings_context(request)) {
     recent_.push_back({std::move(request.speaker), std::move(request.text), false});
     recent_.push_back({persona().name, turn_->reply.text, true});
     if (recent_.size() > 2 * size_t{parts_->options.context_lines})
       recent_.erase(recent_.begin(), recent_.end() - parts_->options.context_lines);
-  }
-  turn_->reply.duration = self_->nanos() - turn_->started;
-  if (!request.idempotency_key.empty()) {
-    replies_.emplace_back(std::move(request.idempotency_key), turn_->reply);
-    if (replies_.size() > kept_replies)
-      replies_.pop_front();
   }
   tell(*turn_, atom::completed_v, std::move(turn_->reply));
   end_turn();

@@ -100,6 +100,7 @@ public:
 private:
   /// Whether the turn is known by its key: then it is attached, or answered from what was kept.
   bool retried(waiting_turn& turn);
+  bool contradicts(const waiting_turn& turn, const std::string& text);
   void start_next();
   void start_helpers();
   void ask_emotion();
@@ -143,7 +144,13 @@ private:
   uint64_t turn_number_ = 0;
   std::vector<spoken_line> recent_;
   /// The latest replies to turns with a key.
-  std::deque<std::pair<std::string, turn_reply>> replies_;
+  struct kept_reply {
+    std::string key;
+    /// What was said: the same key with another text is a mistake, not a retry.
+    std::string text;
+    turn_reply reply;
+  };
+  std::deque<kept_reply> replies_;
 };
 
 /// Starts a conversation; `ephemeral` ones (of nobody, not remembered) end after their first turn.

@@ -232,6 +232,32 @@ TEST_CASE_METHOD(test::turn_fixture,
     CHECK(replies().at(ticket).text == "once");
 }
 
+TEST_CASE_METHOD(test::turn_fixture, "a key that comes again with another text is refused") {
+  world->model_silent = true;
+  auto s = start_session();
+  auto say_with_key = [&](uint64_t ticket, const char* text) {
+    auto x = request(text);
+    x.idempotency_key = "k1";
+    caf::anon_send(s, flow(), atom::say_v, client(), ticket, x);
+    run();
+  };
+  say_with_key(1, "hello");
+  say_with_key(2, "goodbye"); // while the first runs
+  REQUIRE(world->failures.count(2) == 1);
+  CHECK(world->failures.at(2).code == ec::invalid);
+  CHECK(world->failures.at(2).param == "idempotency_key");
+  world->model_silent = false;
+  completion done;
+  done.text = "once";
+  caf::anon_send(s, flow(), atom::completed_v, uint64_t{1}, done);
+  run();
+  say_with_key(3, "goodbye"); // when it is done
+  CHECK(world->failures.at(3).code == ec::invalid);
+  say_with_key(4, "hello");
+  CHECK(replies().at(1).text == "once");
+  CHECK(replies().at(4).text == "once");
+}
+
 namespace {
 
 /// Turns that bear a key.
