@@ -12,7 +12,7 @@ namespace {
 using json = nlohmann::json;
 using vectors = std::vector<std::vector<float>>;
 
-failure wrong(std::string what) {
+failure wrong(const std::string& what) {
   return {ec::upstream_failed, "embedding: " + what, {}};
 }
 

@@ -54,7 +54,7 @@ operation<std::string, Out> text_operation(const char* name) {
 
 /// Calls `read` for every text.
 template <class Out, class F>
-auto each(F read) {
+auto each(const F& read) {
   return [read](std::span<const std::string* const> texts) {
     std::vector<std::variant<Out, failure>> results;
     results.reserve(texts.size());
@@ -77,7 +77,7 @@ auto missing(const char* file) {
 
 } // namespace
 
-emotion_operation emotion_work(std::shared_ptr<const emotion_engine> engine) {
+emotion_operation emotion_work(const std::shared_ptr<const emotion_engine>& engine) {
   auto what = text_operation<emotion_reading>("emotion");
   if (engine)
     what.compute =
@@ -87,7 +87,7 @@ emotion_operation emotion_work(std::shared_ptr<const emotion_engine> engine) {
   return what;
 }
 
-embedding_operation embedding_work(std::shared_ptr<const sentence_embedder> engine) {
+embedding_operation embedding_work(const std::shared_ptr<const sentence_embedder>& engine) {
   using vector = std::vector<float>;
   auto what = text_operation<vector>("embedding");
   if (engine)

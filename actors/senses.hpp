@@ -35,10 +35,10 @@ using embedding_operation = operation<std::string, std::vector<float>>;
 using analyser_operation = operation<std::string, std::vector<std::string>>;
 
 /// What EMOTION does. Without an engine every text is refused with `ec::unavailable`.
-emotion_operation emotion_work(std::shared_ptr<const emotion_engine> engine);
+emotion_operation emotion_work(const std::shared_ptr<const emotion_engine>& engine);
 
 /// What EMBEDDING does with the built-in sentence embedder; the same holds without one.
-embedding_operation embedding_work(std::shared_ptr<const sentence_embedder> engine);
+embedding_operation embedding_work(const std::shared_ptr<const sentence_embedder>& engine);
 
 /// What TOPICS does: work, personal, learning, health and tech, by their words.
 analyser_operation topics_work();

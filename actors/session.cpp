@@ -23,15 +23,18 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
 
 template <class Verb, class T>
 void session_state::tell(const queued_turn& turn, Verb verb, T what) {
-  for (size_t i = 0; i < turn.askers.size(); ++i) {
-    auto& x = turn.askers[i];
-    auto ctx = self_->child(turn.ctx);
-    ctx.deadline = 0;
-    if (i + 1 < turn.askers.size())
-      self_->send(x.client, ctx, verb, x.ticket, what);
-    else
-      self_->send(x.client, ctx, verb, x.ticket, std::move(what));
-  }
+  if (turn.askers.empty())
+    return;
+  auto ctx = [&] {
+    auto result = self_->child(turn.ctx);
+    result.deadline = 0;
+    return result;
+  };
+  for (size_t i = 0; i + 1 < turn.askers.size(); ++i)
+    self_->send(turn.askers[i].client, ctx(), verb, turn.askers[i].ticket, what);
+  // There is one asker nearly always, and replies are large.
+  auto& last = turn.askers.back();
+  self_->send(last.client, ctx(), verb, last.ticket, std::move(what));
 }
 
 bool session_state::retried(waiting_turn& turn) {

@@ -10,7 +10,7 @@
 
 namespace sotto {
 
-enum class cli_command {
+enum class cli_command : uint8_t {
   node,
   worker,
   chat,

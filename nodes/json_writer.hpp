@@ -18,6 +18,8 @@ namespace sotto {
 /// JSON written as text while it is described, without a tree: a reply has a hundred values, and a
 /// tree costs an allocation each. Bytes that are no UTF-8 (a provider's) are replaced.
 class json_text {
+  using size = rapidjson::SizeType;
+
 public:
   json_text() : to_(buffer_) {}
 
@@ -26,10 +28,10 @@ public:
   void begin_array() { to_.StartArray(); }
   void end_array() { to_.EndArray(); }
   /// Names of fields are the program's own: never checked.
-  void key(std::string_view x) { to_.Key(x.data(), size_of(x)); }
+  void key(std::string_view x) { to_.Key(x.data(), static_cast<size>(x.size())); }
   void value(std::string_view x) {
     if (is_ascii(x) || utf8::is_valid(x.begin(), x.end()))
-      to_.String(x.data(), size_of(x));
+      to_.String(x.data(), static_cast<size>(x.size()));
     else
       mend(x);
   }
@@ -64,7 +66,7 @@ private:
   void mend(std::string_view x) {
     std::string whole;
     utf8::replace_invalid(x.begin(), x.end(), std::back_inserter(whole));
-    to_.String(whole.data(), size_of(whole));
+    to_.String(whole.data(), static_cast<size>(whole.size()));
   }
 
   /// Writes a number of at most four decimals, as nearly all of ours are; false for any other. The
@@ -93,10 +95,6 @@ private:
     if (whole < 0)
       *--at = '-';
     return to_.RawValue(at, static_cast<size_t>(end - at), rapidjson::kNumberType);
-  }
-
-  static rapidjson::SizeType size_of(std::string_view x) {
-    return static_cast<rapidjson::SizeType>(x.size());
   }
 
   rapidjson::StringBuffer buffer_;

@@ -288,13 +288,15 @@ private:
   void settle(uint64_t number, result what, answers& out) {
     auto at = jobs_.find(number);
     auto& askers = at->second.askers;
-    for (size_t i = 0; i < askers.size(); ++i) {
+    for (size_t i = 0; i + 1 < askers.size(); ++i) {
       auto& to = out.emplace_back();
       to.ticket = askers[i].ticket;
-      if (i + 1 < askers.size())
-        to.what = what;
-      else
-        to.what = std::move(what);
+      to.what = what;
+    }
+    if (!askers.empty()) {
+      auto& to = out.emplace_back();
+      to.ticket = askers.back().ticket;
+      to.what = std::move(what);
     }
     if (!at->second.key.empty())
       by_key_.erase(at->second.key);

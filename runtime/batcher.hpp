@@ -270,9 +270,9 @@ private:
     if (what_->start)
       what_->start(std::move(job));
     else if (lane == work_lane::isolated)
-      isolate(std::move(job));
+      isolate(job);
     else
-      hand_over(std::move(job), lane == work_lane::pool ? places_->pool : places_->detached);
+      hand_over(job, lane == work_lane::pool ? places_->pool : places_->detached);
   }
 
   /// The lane of the next batch, of those there are.
@@ -297,7 +297,7 @@ private:
     settle(number, items.size(), std::move(outcome), last_took_, work_lane::here);
   }
 
-  void hand_over(run job, const work_pool_actor& to) {
+  void hand_over(const run& job, const work_pool_actor& to) {
     work_job work;
     work.run = [job, what = what_] {
       std::vector<const In*> items;
@@ -312,7 +312,7 @@ private:
     self_->send(to, job->ctx, atom::run_v, std::move(work));
   }
 
-  void isolate(run job) {
+  void isolate(const run& job) {
     auto ctx = job->ctx;
     isolated_job work;
     work.frame = what_->encode(job->items);

@@ -159,6 +159,7 @@ int spawn(const std::vector<std::string>& arguments, int theirs, pid_t& pid) {
   posix_spawnattr_setsigmask(&how, &none);
   posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK);
   std::vector<char*> raw;
+  raw.reserve(arguments.size() + 1);
   for (auto& x : arguments)
     raw.push_back(const_cast<char*>(x.c_str()));
   raw.push_back(nullptr);

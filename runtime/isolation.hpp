@@ -58,7 +58,7 @@ void allow_isolation(operation<In, Out>& what) {
 using frame_handler = std::function<std::string(std::string_view)>;
 
 template <class In, class Out>
-frame_handler serve_frames(operation<In, Out> what) {
+frame_handler serve_frames(const operation<In, Out>& what) {
   return [what](std::string_view frame) {
     std::vector<In> items;
     std::vector<Out> values;
@@ -66,6 +66,7 @@ frame_handler serve_frames(operation<In, Out> what) {
     if (!frames::unpack(frame, items))
       return frames::pack(failure{ec::internal, "the node sent something else", {}}, values, whys);
     std::vector<const In*> views;
+    views.reserve(items.size());
     for (auto& x : items)
       views.push_back(&x);
     auto outcome = guarded(what, std::span<const In* const>{views});
