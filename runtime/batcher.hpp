@@ -1,7 +1,5 @@
 #pragma once
 
-#include <deque>
-
 #include "runtime/base_actor.hpp"
 #include "runtime/batch_stats.hpp"
 #include "runtime/operation.hpp"
@@ -34,8 +32,8 @@ public:
     failure why{ec::unavailable, "the batcher stopped", {}};
     for (auto& [ticket, x] : waiting_)
       answer(x, why);
-    for (auto& x : arrays_)
-      x->promise.deliver(to_error(why));
+    while (auto x = arrays_ ? arrays_->pop(0) : std::nullopt)
+      (*x)->promise.deliver(to_error(why));
     for (auto& [number, x] : slices_)
       x.whose->promise.deliver(to_error(why));
   }
@@ -46,6 +44,7 @@ public:
     places_ = std::move(places);
     stats_ = places_->metrics->add(what_->name);
     queue_ = std::make_unique<queue>(what_->keys, what_->queue);
+    arrays_ = std::make_unique<priority_queue<std::shared_ptr<array>>>(what_->queue);
     policy_ = batch_policy{what_->limits};
     profile_ = work_profile{places_->pinned(what_->name)};
   }
@@ -76,7 +75,7 @@ public:
     if (x->left == 0 || what_->start)
       one_by_one(x, 0, x->items.size());
     else
-      arrays_.push_back(x);
+      wait(x);
     end(*x);
     gather();
     return promise;
@@ -224,10 +223,9 @@ private:
 
   /// One slice of the next array; the others and the queue have their turn before the next.
   void serve_array(bool here) {
-    if (arrays_.empty() || (!here && running_.size() >= what_->max_running))
+    if (arrays_->empty() || (!here && running_.size() >= what_->max_running))
       return;
-    auto x = std::move(arrays_.front());
-    arrays_.pop_front();
+    auto x = *arrays_->pop(self_->nanos());
     if (x->ctx.late(self_->nanos())) {
       x->why = {ec::timeout, "the deadline passed while the rest of the array waited", {}};
       x->left -= x->items.size() - x->next;
@@ -242,11 +240,17 @@ private:
     auto number = next_slice_++;
     slices_.emplace(number, slice_run{x, from});
     if (x->next < x->items.size())
-      arrays_.push_back(x);
+      wait(x);
     latest_ = x->ctx;
     execute(number, items);
-    if (!arrays_.empty())
+    if (!arrays_->empty())
       announce();
+  }
+
+  // By level, for every slice anew. There is room: `ask_all` bounds the items of all by this
+  // figure.
+  void wait(const std::shared_ptr<array>& x) {
+    arrays_->push(x, {x->ctx.level, 0}, self_->nanos());
   }
 
   // -- running -----------------------------------------------------------------------------------
@@ -313,7 +317,6 @@ private:
   }
 
   void isolate(const run& job) {
-    auto ctx = job->ctx;
     isolated_job work;
     work.frame = what_->encode(job->items);
     work.done = [job, what = what_](std::variant<std::string, failure> x) {
@@ -323,7 +326,7 @@ private:
         job->outcome = std::get<failure>(std::move(x));
       job->done();
     };
-    self_->send(places_->isolate(what_->name), ctx, atom::run_v, std::move(work));
+    self_->send(places_->isolate(what_->name), job->ctx, atom::run_v, std::move(work));
   }
 
   void settle(uint64_t number, size_t items, std::variant<std::vector<result>, failure> outcome,
@@ -381,7 +384,7 @@ private:
   batch_policy policy_;
   work_profile profile_;
   std::unordered_map<uint64_t, waiter> waiting_;
-  std::deque<std::shared_ptr<array>> arrays_;
+  std::unique_ptr<priority_queue<std::shared_ptr<array>>> arrays_;
   std::unordered_map<uint64_t, slice_run> slices_;
   uint64_t next_slice_ = first_slice;
   size_t array_items_ = 0;

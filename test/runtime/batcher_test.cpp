@@ -195,6 +195,23 @@ TEST_CASE_METHOD(measuring, "a single request does not wait for a long array", "
                 [](caf::error&) { FAIL("the array failed"); });
 }
 
+TEST_CASE_METHOD(measuring, "arrays are served by their priority", "[caf]") {
+  auto actor = start(what());
+  std::vector<std::string> order;
+  auto array = [&](std::string name, priority level, size_t size) {
+    system->spawn([&order, actor, name, ctx = flow(level), size](caf::event_based_actor* me) {
+      me->request(actor, caf::infinite, ctx, atom::embed_v, std::vector<std::string>(size, "x"))
+          .then([&order, name](const std::vector<vector>&) { order.push_back(name); });
+    });
+  };
+  for (int i = 0; i < 8; ++i)
+    array("background", priority::background, 5'000);
+  array("high", priority::high, 5'000);
+  run();
+  REQUIRE(order.size() == 9);
+  CHECK(order.front() == "high");
+}
+
 TEST_CASE_METHOD(measuring, "too much is refused, by priority", "[caf]") {
   auto x = what();
   x.queue.bound = 4;
