@@ -7,6 +7,7 @@
 #include "messages/error.hpp"
 #include "messages/turn.hpp"
 #include "nodes/http_types.hpp"
+#include "nodes/quick_fields.hpp"
 
 namespace sotto {
 
@@ -31,9 +32,6 @@ struct surface {
 /// Name of the embedder that every node has.
 inline constexpr auto built_in_embedder = "sotto-sif-100d";
 
-/// Longest names of users, conversations and speakers (bytes).
-inline constexpr size_t max_name_bytes = 256;
-
 /// A request to `/v1/chat/completions`, checked.
 struct chat_call {
   turn_request turn;
@@ -43,6 +41,11 @@ struct chat_call {
   bool stream = false;
   bool include_usage = false;
 };
+
+/// The fields of a body, read with a tree; `why` says what is wrong.
+chat_fields read_chat_fields(std::string_view body, size_t max_text, failure& why);
+embedding_fields read_embedding_fields(std::string_view body, failure& why);
+std::vector<std::string> read_emotion_texts(std::string_view body, failure& why);
 
 /// Reads the body and headers of a chat request; `why` says what is wrong.
 chat_call read_chat(const http_call& call, const surface& with, failure& why);
