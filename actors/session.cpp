@@ -119,6 +119,7 @@ void session_state::generate() {
   auto& request = turn_->request;
   auto& who = persona();
   generation ask;
+  ask.tenant = request.owner.tenant;
   ask.deployments = who.llm;
   ask.model = who.model;
   ask.persona = who.name;

@@ -66,6 +66,8 @@ struct turn_reply {
 
 /// What a session asks of a language model.
 struct generation {
+  /// Equal prompts of two tenants are never answered together.
+  std::string tenant;
   /// Deployments in order of preference; none means the builtin responder.
   std::vector<std::string> deployments;
   /// Overrides the deployment's model (pass-through); may be empty.
@@ -116,8 +118,8 @@ typename Inspector::result_type inspect(Inspector& f, turn_reply& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, generation& x) {
-  return f(caf::meta::type_name("generation"), x.deployments, x.model, x.persona, x.messages,
-           x.parameters, x.stream, x.emotion, x.memories);
+  return f(caf::meta::type_name("generation"), x.tenant, x.deployments, x.model, x.persona,
+           x.messages, x.parameters, x.stream, x.emotion, x.memories);
 }
 
 template <class Inspector>
