@@ -96,6 +96,17 @@ json to_json_value(const forget_receipt& x) {
   return {{"user", x.owner.owner}, {"memories", x.memories}, {"forgotten", rfc3339(x.at)}};
 }
 
+json to_json_value(const reembed_progress& x) {
+  constexpr const char* names[]{"idle", "running", "done", "stopped"};
+  json body{{"state", names[static_cast<size_t>(x.at)]},
+            {"users", x.owners},
+            {"embedded", x.embedded},
+            {"left", x.left}};
+  if (!x.why.empty())
+    body["error"] = x.why;
+  return body;
+}
+
 json turn_details(const turn_reply& x) {
   json_tree to;
   to.begin_object();

@@ -214,6 +214,7 @@ chat_call read_chat(const http_call& call, const surface& with, failure& why) {
     return result;
   result.turn.stream = result.direct.stream = result.stream;
   if (result.pass_through) {
+    result.direct.tenant = result.turn.owner.tenant;
     result.direct.messages = std::move(messages);
     result.direct.parameters = std::move(fields.parameters);
     return result;
@@ -277,6 +278,8 @@ embeddings_call read_embeddings(const std::string& text, const surface& with, fa
            fmt::format("there is no embedding model '{}'; this node's is '{}'", fields.model,
                        with.embedder),
            "model"};
+  for (auto& x : fields.input)
+    result.bytes += x.size();
   result.input = std::move(fields.input);
   result.base64 = fields.format == "base64";
   result.model = with.embedder;

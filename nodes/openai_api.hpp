@@ -70,6 +70,8 @@ std::string model_list(const surface& from, int64_t created);
 /// A request to `/v1/embeddings`.
 struct embeddings_call {
   std::vector<std::string> input;
+  /// Of all texts together.
+  size_t bytes = 0;
   std::string model;
   bool base64 = false;
 };
@@ -79,6 +81,8 @@ std::string embedding_list(const std::vector<std::vector<float>>& vectors,
 
 /// The texts of a request to `/v1/emotions` (`input`: a string or an array), and its answer.
 std::vector<std::string> read_emotions(const std::string& body, failure& why);
-std::string emotion_list(const std::vector<emotion_reading>& readings);
+/// A part of the answer, its readings with commas between; and the whole of all parts in order.
+std::string emotion_items(const std::vector<emotion_reading>& readings);
+std::string emotion_list(const std::vector<std::string>& parts);
 
 } // namespace sotto

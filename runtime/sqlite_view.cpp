@@ -14,6 +14,11 @@ constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, met
                                "own, iif(space = ?, vector, NULL) FROM memories "
                                "WHERE owner = ? ORDER BY seq";
 
+constexpr auto list_owners =
+    "SELECT tenant, owner, (SELECT count(*) FROM memories WHERE memories.owner = owners.number "
+    "AND (space <> ?1 OR vector IS NULL)) FROM owners WHERE (tenant, owner) > (?2, ?3) "
+    "ORDER BY tenant, owner LIMIT ?4";
+
 /// Ends a statement's reading transaction when it goes out of scope.
 struct reset_later {
   sqlite::statement& what;
@@ -61,6 +66,8 @@ failure sqlite_view::open() {
     code = owner_.prepare(db_, find_owner);
   if (code == SQLITE_OK)
     code = memories_.prepare(db_, find_memories);
+  if (code == SQLITE_OK)
+    code = owners_.prepare(db_, list_owners);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
@@ -99,6 +106,23 @@ failure sqlite_view::read(memory_write& result) {
     result.memories.push_back(to_memory(memories_));
   }
   return code == SQLITE_DONE ? failure{} : db_.explain(code);
+}
+
+caf::expected<std::vector<owner_vectors>> sqlite_view::owners(const owner_key& after,
+                                                              size_t limit) {
+  reset_later guard{owners_};
+  owners_.bind(1, shared_->space);
+  owners_.bind(2, after.tenant);
+  owners_.bind(3, after.owner);
+  owners_.bind(4, static_cast<int64_t>(limit));
+  std::vector<owner_vectors> result;
+  auto code = SQLITE_ROW;
+  while ((code = owners_.step()) == SQLITE_ROW)
+    result.push_back({{std::string{owners_.text(0)}, std::string{owners_.text(1)}},
+                      static_cast<uint64_t>(owners_.number(2))});
+  if (code != SQLITE_DONE)
+    return to_error(db_.explain(code));
+  return result;
 }
 
 failure sqlite_view::maintain() {
