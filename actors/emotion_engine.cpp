@@ -127,8 +127,9 @@ void find_feelings(const vader_text& text, double compound, emotion_reading& to)
   }
   if (to.mixed.empty())
     return;
-  std::stable_sort(to.mixed.begin(), to.mixed.end(),
-                   [](auto& a, auto& b) { return a.intensity > b.intensity; });
+  if (to.mixed.size() > 1) // it allocates
+    std::stable_sort(to.mixed.begin(), to.mixed.end(),
+                     [](auto& a, auto& b) { return a.intensity > b.intensity; });
   to.primary = to.mixed.front().category;
   to.intensity = to.mixed.front().intensity;
   to.confidence = from_compound ? 0.8F * to.intensity

@@ -33,7 +33,12 @@ public:
         breaker_(prometheus::BuildGauge()
                      .Name("sotto_llm_breaker")
                      .Help("Circuit breaker of a deployment: 0 closed, 1 half open, 2 open")
-                     .Register(to)) {}
+                     .Register(to)),
+        saved_(prometheus::BuildCounter()
+                   .Name("sotto_llm_saved_calls_total")
+                   .Help("Generations that joined an equal one under way")
+                   .Register(to)
+                   .Add({})) {}
 
   void ended(const std::string& deployment, const std::string& outcome, double seconds) {
     requests_.Add({{"deployment", deployment}, {"outcome", outcome}}).Increment();
@@ -42,6 +47,8 @@ public:
              prometheus::Histogram::BucketBoundaries{0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60})
         .Observe(seconds);
   }
+
+  void saved() { saved_.Increment(); }
 
   void depth(const std::string& deployment, size_t running, size_t waiting, int breaker) {
     running_.Add({{"deployment", deployment}}).Set(static_cast<double>(running));
@@ -55,6 +62,7 @@ private:
   prometheus::Family<prometheus::Gauge>& running_;
   prometheus::Family<prometheus::Gauge>& waiting_;
   prometheus::Family<prometheus::Gauge>& breaker_;
+  prometheus::Counter& saved_;
 };
 
 } // namespace sotto

@@ -10,6 +10,9 @@ namespace {
 
 constexpr int64_t nanos_per_second = 1'000'000'000;
 
+const std::string waited_too_long = "the deadline passed while the model was busy";
+const std::string answered_too_late = "the model did not answer in time";
+
 int64_t asked_pause(const failure& why) {
   uint32_t seconds = 0;
   if (why.code == ec::overloaded)
@@ -35,6 +38,7 @@ void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor
   builtin_ = std::move(builtin);
   connect_ = std::move(connect);
   metrics_ = std::make_unique<llm_metrics>(self->services().metrics);
+  calls_ = shared_prompts<llm_client_actor>{options_.max_waiting};
   for (auto& x : options_.deployments)
     deployments_.emplace(x.name, std::make_unique<deployment>(x, options_));
 }
@@ -46,13 +50,32 @@ void llm_scheduler_state::generate(const context& ctx, llm_client_actor client, 
     self_->send(builtin_, out, atom::generate_v, std::move(client), ticket, std::move(ask));
     return;
   }
+  asker who{ctx, std::move(client), ticket};
+  auto key = sharing_key(ask);
+  if (join(key, who))
+    return;
   job x;
-  x.ctx = ctx;
-  x.client = std::move(client);
-  x.ticket = ticket;
+  x.who = calls_.open(std::move(key), std::move(who));
   x.ask = std::move(ask);
   x.since = self_->nanos();
   place(std::move(x));
+}
+
+bool llm_scheduler_state::join(const std::string& key, asker& x) {
+  auto to = calls_.join(key, x);
+  if (!to)
+    return false;
+  metrics_->saved();
+  auto& me = to->askers.back();
+  if (!to->text.empty())
+    self_->send(me.client, self_->child(me.ctx), atom::token_v, me.ticket, to->text);
+  auto better = std::all_of(to->askers.begin(), to->askers.end() - 1,
+                            [&](auto& y) { return me.ctx.level < y.ctx.level; });
+  for (auto& [name, at] : deployments_)
+    if (auto waiting =
+            better ? at->waiting.take_if([&](const job& y) { return y.who == to; }) : std::nullopt)
+      at->waiting.push(me.ctx.level, std::move(*waiting)); // there is room: it came from there
+  return true;
 }
 
 void llm_scheduler_state::place(job x) {
@@ -66,7 +89,7 @@ void llm_scheduler_state::place(job x) {
     auto& to = *at->second;
     if (to.breaker.current() == circuit_breaker::state::closed
         && to.running >= to.options.max_concurrency) {
-      auto level = x.ctx.level;
+      auto level = x.who->level();
       if (auto refused = to.waiting.push(level, std::move(x)))
         refuse_job(*refused, {ec::overloaded, "too many generations wait for the model", {}});
       arm();
@@ -94,7 +117,7 @@ void llm_scheduler_state::start(deployment& at, job x) {
   }
   ++at.running;
   auto number = next_number_++;
-  self_->send(r.connection, self_->child(x.ctx), atom::generate_v, llm_client_actor{self_}, number,
+  self_->send(r.connection, call_context(x), atom::generate_v, llm_client_actor{self_}, number,
               x.ask);
   r.what = std::move(x);
   running_.emplace(number, std::move(r));
@@ -118,9 +141,7 @@ void llm_scheduler_state::serve(deployment& at) {
     if (!x)
       return;
     // Chosen anew: the breaker may have opened while it waited.
-    if (x->ctx.late(self_->nanos()))
-      refuse_job(*x, {ec::timeout, "the deadline passed while the model was busy", {}});
-    else
+    if (!expire(*x, waited_too_long))
       place(std::move(*x));
   }
 }
@@ -131,12 +152,15 @@ void llm_scheduler_state::token(uint64_t number, std::string text) {
     return;
   auto& x = at->second.what;
   x.begun = true;
-  self_->send(x.client, self_->child(x.ctx), atom::token_v, x.ticket, std::move(text));
+  for (auto& to : x.who->askers)
+    self_->send(to.client, self_->child(to.ctx), atom::token_v, to.ticket, text);
+  if (!x.who->key.empty())
+    x.who->text += text;
 }
 
 void llm_scheduler_state::completed(uint64_t number, completion result) {
   auto x = take(number);
-  if (!x.what.client)
+  if (!x.what.who)
     return;
   metrics_->ended(result.deployment, "completed",
                   static_cast<double>(self_->nanos() - x.what.since) / nanos_per_second);
@@ -145,18 +169,19 @@ void llm_scheduler_state::completed(uint64_t number, completion result) {
     release(x);
   }
   result.failed = std::move(x.what.failed);
-  self_->send(x.what.client, answer_context(x.what), atom::completed_v, x.what.ticket,
-              std::move(result));
+  calls_.close(*x.what.who);
+  for (auto& to : x.what.who->askers)
+    self_->send(to.client, answer_context(to), atom::completed_v, to.ticket, result);
   if (x.at)
     serve(*x.at);
 }
 
 void llm_scheduler_state::failed(uint64_t number, failure why) {
   auto x = take(number);
-  if (!x.what.client)
+  if (!x.what.who)
     return;
   if (!x.at)
-    return refuse_job(x.what, std::move(why));
+    return refuse_job(x.what, why);
   release(x);
   auto& at = *x.at;
   metrics_->ended(at.options.name, "failed",
@@ -164,11 +189,11 @@ void llm_scheduler_state::failed(uint64_t number, failure why) {
   if (why.code == ec::invalid) {
     // The request's own fault: the provider is well, and another would say the same.
     at.breaker.success();
-    refuse_job(x.what, std::move(why));
+    refuse_job(x.what, why);
   } else {
     at.breaker.failure(self_->nanos(), asked_pause(why));
     if (x.what.begun)
-      refuse_job(x.what, std::move(why));
+      refuse_job(x.what, why);
     else
       next_choice(std::move(x.what), at.options.name, why.message);
   }
@@ -179,9 +204,7 @@ void llm_scheduler_state::next_choice(job x, const std::string& name, const std:
   x.failed.push_back(name);
   x.reasons += "; " + why;
   ++x.choice;
-  if (x.ctx.late(self_->nanos()))
-    refuse_job(x, {ec::timeout, "the model did not answer in time" + x.reasons, {}});
-  else
+  if (!expire(x, answered_too_late + x.reasons))
     place(std::move(x));
 }
 
@@ -190,7 +213,7 @@ void llm_scheduler_state::exhausted(job x) {
   if (options_.builtin_fallback && !x.ask.persona.empty()) {
     running_job r; // at no deployment
     auto number = next_number_++;
-    self_->send(builtin_, self_->child(x.ctx), atom::generate_v, llm_client_actor{self_}, number,
+    self_->send(builtin_, call_context(x), atom::generate_v, llm_client_actor{self_}, number,
                 x.ask);
     r.what = std::move(x);
     running_.emplace(number, std::move(r));
@@ -199,37 +222,71 @@ void llm_scheduler_state::exhausted(job x) {
   refuse_job(x, {ec::upstream_failed, "no deployment could answer" + x.reasons, {}});
 }
 
-context llm_scheduler_state::answer_context(const job& x) {
+context llm_scheduler_state::call_context(const job& x) {
+  auto ctx = self_->child(x.who->askers.front().ctx);
+  ctx.level = x.who->level();
+  // Who joins later may have more time; `tick` looks after everybody's own.
+  if (!x.who->key.empty())
+    ctx.deadline = 0;
+  return ctx;
+}
+
+context llm_scheduler_state::answer_context(const asker& x) {
   auto ctx = self_->child(x.ctx);
   ctx.deadline = 0;
   return ctx;
 }
 
-void llm_scheduler_state::refuse_job(const job& x, failure why) {
+void llm_scheduler_state::refuse(const asker& x, failure why) {
   if (why.code == ec::overloaded)
     why.param.clear();
   self_->send(x.client, answer_context(x), atom::failed_v, x.ticket, std::move(why));
 }
 
+void llm_scheduler_state::refuse_job(const job& x, const failure& why) {
+  calls_.close(*x.who);
+  for (auto& to : x.who->askers)
+    refuse(to, why);
+}
+
+bool llm_scheduler_state::expire(const job& x, const std::string& why) {
+  for (auto& to : x.who->take_late(self_->nanos()))
+    refuse(to, {ec::timeout, why, {}});
+  if (!x.who->askers.empty())
+    return false;
+  calls_.close(*x.who);
+  return true;
+}
+
 void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket) {
-  auto matches = [&](const job& x) { return x.ticket == ticket && x.client == client; };
   for (auto& [name, at] : deployments_)
-    if (at->waiting.take_if(matches))
+    if (auto* x =
+            at->waiting.find_if([&](const job& y) { return y.who->remove(client, ticket); })) {
+      auto who = x->who;
+      if (who->askers.empty()) {
+        calls_.close(*who);
+        at->waiting.take_if([&](const job& y) { return y.who == who; });
+      }
       return;
-  for (auto& [key, x] : running_) {
-    if (!matches(x.what))
-      continue;
-    auto number = key; // `take` removes what `key` belongs to
-    auto taken = take(number);
-    if (!taken.at)
+    }
+  for (auto& [number, x] : running_)
+    if (x.what.who->remove(client, ticket)) {
+      if (x.what.who->askers.empty())
+        give_up(uint64_t{number}); // removes what the reference belongs to
       return;
-    self_->send<caf::message_priority::high>(taken.connection, self_->child(taken.what.ctx),
-                                             atom::cancel_v, llm_client_actor{self_}, number);
-    taken.at->breaker.nothing();
-    release(taken);
-    serve(*taken.at);
+    }
+}
+
+void llm_scheduler_state::give_up(uint64_t number) {
+  auto x = take(number);
+  calls_.close(*x.what.who);
+  if (!x.at)
     return;
-  }
+  self_->send<caf::message_priority::high>(x.connection, context{}, atom::cancel_v,
+                                           llm_client_actor{self_}, number);
+  x.at->breaker.nothing();
+  release(x);
+  serve(*x.at);
 }
 
 void llm_scheduler_state::down(const caf::down_msg& x) {
@@ -254,25 +311,20 @@ void llm_scheduler_state::arm() {
 
 void llm_scheduler_state::tick() {
   armed_ = false;
-  auto now = self_->nanos();
-  auto late = [now](const job& x) { return x.ctx.late(now); };
   auto busy = !running_.empty();
   for (auto& [name, at] : deployments_) {
-    while (auto x = at->waiting.take_if(late))
-      refuse_job(*x, {ec::timeout, "the deadline passed while the model was busy", {}});
+    while (at->waiting.take_if([&](const job& x) { return expire(x, waited_too_long); })) {
+    }
     serve(*at);
     busy = busy || !at->waiting.empty();
     metrics_->depth(name, at->running, at->waiting.size(), static_cast<int>(at->breaker.current()));
   }
-  std::vector<std::pair<llm_client_actor, uint64_t>> overdue;
+  std::vector<uint64_t> overdue;
   for (auto& [number, x] : running_)
-    if (x.at && late(x.what))
-      overdue.emplace_back(x.what.client, x.what.ticket);
-  for (auto& [client, ticket] : overdue) {
-    self_->send(client, context{}, atom::failed_v, ticket,
-                failure{ec::timeout, "the model did not answer in time", {}});
-    cancel(client, ticket);
-  }
+    if (x.at && expire(x.what, answered_too_late))
+      overdue.push_back(number);
+  for (auto number : overdue)
+    give_up(number);
   if (busy)
     arm();
 }

@@ -6,6 +6,7 @@
 
 #include "actors/circuit_breaker.hpp"
 #include "actors/llm_metrics.hpp"
+#include "actors/shared_prompts.hpp"
 #include "config/llm_options.hpp"
 #include "runtime/base_actor.hpp"
 
@@ -19,6 +20,10 @@ using connect_function = std::function<llm_actor(caf::actor_system&, const llm_d
 /// A generation waits at the first of its deployments that its breaker lets through, by priority,
 /// until a connection is free. Where the deployment fails before the first token, the next one is
 /// tried. Without deployments BUILTIN gets it at once.
+///
+/// Who asks for what is under way already, and not left to chance, joins that call: it goes by the
+/// best level of all who wait for it, everybody has their own deadline, and it is given up when
+/// nobody is left.
 class llm_scheduler_state {
 public:
   static inline const char* name = "llm_scheduler";
@@ -38,10 +43,11 @@ public:
   void tick();
 
 private:
+  using asker = prompt_asker<llm_client_actor>;
+  using call = prompt_call<llm_client_actor>;
+
   struct job {
-    context ctx;
-    llm_client_actor client;
-    uint64_t ticket = 0;
+    std::shared_ptr<call> who;
     generation ask;
     /// Index of the deployment that is tried now.
     size_t choice = 0;
@@ -75,9 +81,17 @@ private:
   void start(deployment& at, job x);
   void serve(deployment& at);
   void exhausted(job x);
-  /// The context of an answer to a client: it is worth hearing however late it is.
-  context answer_context(const job& x);
-  void refuse_job(const job& x, failure why);
+  /// False where no call that is under way can be joined; `x` is untouched then.
+  bool join(const std::string& key, asker& x);
+  /// Of what goes on for the call.
+  context call_context(const job& x);
+  /// Of an answer to a client: it is worth hearing however late it is.
+  context answer_context(const asker& x);
+  void refuse(const asker& x, failure why);
+  void refuse_job(const job& x, const failure& why);
+  /// Tells those whose time is over; true where nobody is left.
+  bool expire(const job& x, const std::string& why);
+  void give_up(uint64_t number);
   running_job take(uint64_t number);
   void release(running_job& x);
   void next_choice(job x, const std::string& name, const std::string& why);
@@ -89,6 +103,7 @@ private:
   connect_function connect_;
   std::unique_ptr<llm_metrics> metrics_;
   std::unordered_map<std::string, std::unique_ptr<deployment>> deployments_;
+  shared_prompts<llm_client_actor> calls_;
   std::unordered_map<uint64_t, running_job> running_;
   uint64_t next_number_ = 1;
   bool armed_ = false;

@@ -47,6 +47,14 @@ void store_reader_state::load(const context& ctx, const shard_actor& shard,
                                            std::move(result), std::move(why));
 }
 
+caf::result<std::vector<owner_vectors>> store_reader_state::owners(const owner_key& after,
+                                                                   uint32_t limit) {
+  auto found = view_->owners(after, limit);
+  if (!found)
+    return found.error();
+  return std::move(*found);
+}
+
 void store_reader_state::tick() {
   if (self_->backlog() > 0 && put_off_ < most_put_off)
     ++put_off_;
@@ -72,6 +80,9 @@ maintaining_actor::behavior_type store_reader(actor_of<maintaining_actor, store_
   return {
       [&state](const context& ctx, atom::load, const shard_actor& shard, const owner_key& owner) {
         state.load(ctx, shard, owner);
+      },
+      [&state](const context&, atom::list, const owner_key& after, uint32_t limit) {
+        return state.owners(after, limit);
       },
       [&state](atom::tick) { state.tick(); },
   };

@@ -14,8 +14,9 @@ class Histogram;
 
 namespace sotto {
 
-/// STORE READER with its own timer: look after the store.
-using maintaining_actor = store_reader_actor::extend<caf::reacts_to<atom::tick>>;
+/// STORE READER with its list of owners and its own timer: look after the store.
+using maintaining_actor =
+    store_reader_actor::extend_with<owner_list_actor>::extend<caf::reacts_to<atom::tick>>;
 
 /// STORE READER's state: loads owners, and between loads does what the committing thread should
 /// not wait for.
@@ -28,6 +29,7 @@ public:
   void init(self_pointer self, store_reader_options options, std::shared_ptr<store_view> from,
             embed_function embed);
 
+  caf::result<std::vector<owner_vectors>> owners(const owner_key& after, uint32_t limit);
   void load(const context& ctx, const shard_actor& shard, const owner_key& owner);
   void tick();
 

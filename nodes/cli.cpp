@@ -47,6 +47,8 @@ int run(const cli_call& call, const cli_parts& parts) {
     return memory_search_command(call);
   case cli_command::memory_forget:
     return memory_forget_command(call);
+  case cli_command::memory_reembed:
+    return memory_reembed_command(call);
   case cli_command::config_show:
     return config_show_command(call, load_options(call.sources));
   case cli_command::config_check:

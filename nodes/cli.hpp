@@ -19,6 +19,7 @@ enum class cli_command : uint8_t {
   memory_list,
   memory_search,
   memory_forget,
+  memory_reembed,
   config_show,
   config_check,
 };

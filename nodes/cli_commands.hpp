@@ -13,6 +13,7 @@ int filter_command(const cli_call& call, const options& x,
 int memory_list_command(const cli_call& call);
 int memory_search_command(const cli_call& call);
 int memory_forget_command(const cli_call& call);
+int memory_reembed_command(const cli_call& call);
 int config_show_command(const cli_call& call, const loaded_options& x);
 int config_check_command(const cli_call& call, const loaded_options& x);
 

@@ -1,4 +1,7 @@
+#include <chrono>
 #include <iostream>
+#include <optional>
+#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -59,6 +62,31 @@ bool agreed(const cli_call& call) {
   return std::getline(std::cin, line) && (line == "y" || line == "yes");
 }
 
+constexpr auto reembed_target = "/v1/admin/reembed";
+constexpr auto ask_again = std::chrono::seconds{1};
+
+/// The node's answer as an object; nothing, and the reason told, for anything else.
+std::optional<json> read_progress(const node_answer& answer) {
+  if (!answer.ok()) {
+    complain(printable(explain(answer)));
+    return std::nullopt;
+  }
+  auto x = json::parse(answer.body, nullptr, false);
+  if (x.is_object() && x.value("state", json{}).is_string())
+    return x;
+  complain("the node sent something else than its progress");
+  return std::nullopt;
+}
+
+std::string progress_line(const json& x) {
+  auto count = [&](const char* key) {
+    auto at = x.find(key);
+    return at != x.end() && at->is_number_unsigned() ? at->get<uint64_t>() : 0;
+  };
+  return fmt::format("{} users looked at, {} memories embedded, {} left without a vector",
+                     count("users"), count("embedded"), count("left"));
+}
+
 } // namespace
 
 int memory_list_command(const cli_call& call) {
@@ -91,6 +119,27 @@ int memory_search_command(const cli_call& call) {
     return exit_failure;
   print_memories(x.results, call.json);
   return exit_ok;
+}
+
+int memory_reembed_command(const cli_call& call) {
+  node_client client{call.url};
+  auto x = read_progress(client.call("POST", reembed_target, ""));
+  std::string told;
+  while (x && (*x)["state"] == "running") {
+    if (auto line = progress_line(*x); line != told && !call.json)
+      complain(told = line);
+    std::this_thread::sleep_for(ask_again);
+    x = read_progress(client.call("GET", reembed_target, ""));
+  }
+  if (!x)
+    return exit_failure;
+  print((call.json ? x->dump(-1, ' ', false, json::error_handler_t::replace) : progress_line(*x))
+        + "\n");
+  if ((*x)["state"] == "done")
+    return exit_ok;
+  if (auto why = x->value("error", json{}); why.is_string())
+    complain(printable("memory reembed: " + why.get<std::string>()));
+  return exit_failure;
 }
 
 int memory_forget_command(const cli_call& call) {

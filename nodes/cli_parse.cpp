@@ -46,10 +46,14 @@ std::string check_url(const std::string& x) {
              : "must be an http:// URL such as http://127.0.0.1:7700";
 }
 
-void add_client_flags(app& to, given& x) {
+void add_url(app& to, given& x) {
   to.add_option("--url", x.call.url, "The node (also SOTTO_URL)")
       ->capture_default_str()
       ->check(CLI::Validator(check_url, "URL"));
+}
+
+void add_client_flags(app& to, given& x) {
+  add_url(to, x);
   to.add_option("--user", x.call.user, "Whose memory")->capture_default_str();
 }
 
@@ -69,7 +73,8 @@ void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& 
 }
 
 void add_memory(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
-  auto memory = root.add_subcommand("memory", "List, search or forget what a node remembers");
+  auto memory =
+      root.add_subcommand("memory", "List, search, forget or embed what a node remembers");
   memory->require_subcommand(1);
   auto list = memory->add_subcommand("list", "Print memories in order of arrival");
   add_client_flags(*list, x);
@@ -94,6 +99,11 @@ void add_memory(app& root, given& x, std::vector<std::pair<app*, cli_command>>& 
   forget->add_flag("--yes", x.call.yes, "Do not ask");
   add_json(*forget, x);
   commands.emplace_back(forget, cli_command::memory_forget);
+  auto reembed = memory->add_subcommand(
+      "reembed", "Embed what has no vector of the node's embedder, of all users");
+  add_url(*reembed, x);
+  add_json(*reembed, x);
+  commands.emplace_back(reembed, cli_command::memory_reembed);
 }
 
 void add_senses(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {

@@ -98,6 +98,8 @@ private:
   void emotions(const http_call& call);
   void remember(const http_call& call);
   void search(const http_call& call);
+  /// Starts to embed all memories anew, or says how far that is.
+  void reembed(bool start);
   void answer(http_answer x);
   void answer(const nlohmann::json& body);
   void refuse(const failure& why);

@@ -9,6 +9,7 @@ namespace sotto {
 namespace {
 
 constexpr size_t max_key = 255;
+constexpr auto reembed_path = "/v1/admin/reembed";
 
 constexpr auto page_policy =
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -125,6 +126,8 @@ void connection_state::route_post(http_call& call) {
     return emotions(call);
   if (path == "/v1/embeddings")
     return embeddings(call);
+  if (path == reembed_path)
+    return reembed(true);
   refuse({ec::not_found, "there is no POST " + path, {}});
 }
 
@@ -164,6 +167,8 @@ void connection_state::route_get(http_call& call) {
     x.body = dump({{"status", x.status == 200 ? "ready" : "shutting down"}});
     return answer(std::move(x));
   }
+  if (path == reembed_path)
+    return reembed(false);
   if (path != "/v1/memories")
     return refuse({ec::not_found, "there is no GET " + path, {}});
   failure why;
@@ -255,38 +260,6 @@ void connection_state::answer_batch() {
                             self_->unix_micros()));
 }
 
-void connection_state::embeddings(const http_call& call) {
-  failure why;
-  auto ask = std::make_shared<embeddings_call>(read_embeddings(call.body, to_->with, why));
-  if (why)
-    return refuse(why);
-  self_->request(to_->embedding, patience(), self_->child(work_.ctx), atom::embed_v, ask->input)
-      .then(
-          [this, ask](const std::vector<std::vector<float>>& x) {
-            http_answer whole;
-            whole.body = embedding_list(x, *ask);
-            answer(std::move(whole));
-          },
-          [this](const caf::error& err) { refuse(to_failure(err)); });
-}
-
-void connection_state::emotions(const http_call& call) {
-  failure why;
-  auto texts = read_emotions(call.body, why);
-  if (why)
-    return refuse(why);
-  self_
-      ->request(to_->emotion, patience(), self_->child(work_.ctx), atom::analyse_v,
-                std::move(texts))
-      .then(
-          [this](const std::vector<emotion_reading>& x) {
-            http_answer whole;
-            whole.body = emotion_list(x);
-            answer(std::move(whole));
-          },
-          [this](const caf::error& err) { refuse(to_failure(err)); });
-}
-
 void connection_state::remember(const http_call& call) {
   failure why;
   auto body = parse_json(call.body, why);
@@ -312,6 +285,20 @@ void connection_state::search(const http_call& call) {
       work_.ctx, std::move(query),
       [this](const std::vector<recalled>& x) { answer(search_answer(x)); },
       [this](const failure& x) { refuse(x); });
+}
+
+void connection_state::reembed(bool start) {
+  if (!to_->reembed)
+    return refuse({ec::invalid,
+                   "the built-in embedder's vectors are not stored: there is nothing to embed anew",
+                   {}});
+  auto ctx = self_->child(work_.ctx);
+  auto done = [this](const reembed_progress& x) { answer(to_json_value(x)); };
+  auto fail = [this](const caf::error& err) { refuse(to_failure(err)); };
+  if (start)
+    self_->request(to_->reembed, patience(), ctx, atom::run_v).then(done, fail);
+  else
+    self_->request(to_->reembed, patience(), ctx, atom::list_v).then(done, fail);
 }
 
 void connection_state::answer(const nlohmann::json& body) {

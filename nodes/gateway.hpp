@@ -7,6 +7,7 @@
 
 #include "messages/actors.hpp"
 #include "messages/partition.hpp"
+#include "messages/reembed.hpp"
 #include "nodes/gateway_metrics.hpp"
 #include "nodes/openai_api.hpp"
 #include "runtime/services.hpp"
@@ -25,10 +26,14 @@ struct gateway_handles {
   surface with;
   std::vector<partition_actor> partitions;
   emotion_actor emotion;
+  /// All of them, for arrays.
+  std::vector<emotion_actor> emotions;
   embedding_actor embedding;
   /// A provider embeds: shards cannot do it for a question by themselves.
   bool embeds_elsewhere = false;
   llm_actor llm;
+  /// Nobody where the built-in embedder is used: its vectors are not stored.
+  reembed_actor reembed;
   gateway_metrics metrics;
   /// The text of `GET /metrics`.
   std::function<std::string()> metrics_text;

@@ -1,7 +1,5 @@
 #include "nodes/json_output.hpp"
 
-#include <cmath>
-
 #include "messages/frontend.hpp"
 #include "messages/time_text.hpp"
 
@@ -10,11 +8,6 @@ namespace sotto {
 namespace {
 
 using json = nlohmann::json;
-
-/// A float without the noise of its conversion to double.
-double rounded(float x) {
-  return std::round(static_cast<double>(x) * 10'000) / 10'000;
-}
 
 template <class Sink, class Items>
 void list(Sink& to, std::string_view name, const Items& items) {
@@ -30,15 +23,14 @@ void list(Sink& to, std::string_view name, const Items& items) {
 template <class Sink>
 void describe(Sink& to, const emotion_reading& x) {
   to.begin_object();
-  fields(to, "primary", x.primary, "intensity", rounded(x.intensity), "confidence",
-         rounded(x.confidence), "valence", rounded(x.valence), "arousal", rounded(x.arousal),
-         "dominance", rounded(x.dominance), "neg", x.neg, "neu", x.neu, "pos", x.pos, "compound",
-         x.compound);
+  fields(to, "primary", x.primary, "intensity", x.intensity, "confidence", x.confidence, "valence",
+         x.valence, "arousal", x.arousal, "dominance", x.dominance, "neg", x.neg, "neu", x.neu,
+         "pos", x.pos, "compound", x.compound);
   to.key("mixed");
   to.begin_array();
   for (auto& y : x.mixed) {
     to.begin_object();
-    fields(to, "emotion", y.category, "intensity", rounded(y.intensity));
+    fields(to, "emotion", y.category, "intensity", y.intensity);
     to.end_object();
   }
   to.end_array();
@@ -69,7 +61,7 @@ template <class Sink>
 void describe(Sink& to, const recalled& x) {
   to.begin_object();
   memory_fields(to, x.what);
-  fields(to, "score", rounded(x.score), "why", x.why);
+  fields(to, "score", x.score, "why", x.why);
   to.end_object();
 }
 
@@ -104,6 +96,17 @@ template void describe_details(json_text&, const turn_reply&);
 
 json to_json_value(const forget_receipt& x) {
   return {{"user", x.owner.owner}, {"memories", x.memories}, {"forgotten", rfc3339(x.at)}};
+}
+
+json to_json_value(const reembed_progress& x) {
+  constexpr const char* names[]{"idle", "running", "done", "stopped"};
+  json body{{"state", names[static_cast<size_t>(x.at)]},
+            {"users", x.owners},
+            {"embedded", x.embedded},
+            {"left", x.left}};
+  if (!x.why.empty())
+    body["error"] = x.why;
+  return body;
 }
 
 json turn_details(const turn_reply& x) {

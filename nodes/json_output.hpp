@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "messages/error.hpp"
+#include "messages/reembed.hpp"
 #include "messages/turn.hpp"
 #include "nodes/http_types.hpp"
 #include "nodes/json_writer.hpp"
@@ -29,6 +30,7 @@ nlohmann::json to_json_value(const T& x) {
   return to.take();
 }
 nlohmann::json to_json_value(const forget_receipt& x);
+nlohmann::json to_json_value(const reembed_progress& x);
 nlohmann::json turn_details(const turn_reply& x);
 
 /// As text; bytes that are no UTF-8 (a provider's) are replaced.

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <iterator>
 #include <string>
@@ -9,96 +11,180 @@
 #include <vector>
 
 #include <nlohmann/json.hpp>
-#include <rapidjson/stringbuffer.h>
 #include <rapidjson/writer.h>
 #include <utf8.h>
 
 namespace sotto {
 
 /// JSON written as text while it is described, without a tree: a reply has a hundred values, and a
-/// tree costs an allocation each. Bytes that are no UTF-8 (a provider's) are replaced.
+/// tree costs an allocation each. Texts that need no escapes and numbers of few decimals, which are
+/// nearly all, are written here; rapidjson writes the others. Bytes that are no UTF-8 (a
+/// provider's) are replaced.
 class json_text {
-  using size = rapidjson::SizeType;
-
 public:
-  json_text() : to_(buffer_) {}
+  /// `expected`: about how long the text will be (bytes).
+  explicit json_text(size_t expected = 512) { text_.resize(expected); }
 
-  void begin_object() { to_.StartObject(); }
-  void end_object() { to_.EndObject(); }
-  void begin_array() { to_.StartArray(); }
-  void end_array() { to_.EndArray(); }
+  void begin_object() { open('{'); }
+  void end_object() { close('}'); }
+  void begin_array() { open('['); }
+  void end_array() { close(']'); }
   /// Names of fields are the program's own: never checked.
-  void key(std::string_view x) { to_.Key(x.data(), static_cast<size>(x.size())); }
+  void key(std::string_view x) {
+    auto* at = quoted(next(x.size() + 3), x);
+    *at++ = ':';
+    end(at);
+    comma_ = false;
+  }
   void value(std::string_view x) {
-    if (is_ascii(x) || utf8::is_valid(x.begin(), x.end()))
-      to_.String(x.data(), static_cast<size>(x.size()));
-    else
-      mend(x);
+    unsigned all = 0;
+    for (auto c : x)
+      all |= classes[static_cast<unsigned char>(c)];
+    if (all > needs_utf8 || (all == needs_utf8 && !utf8::is_valid(x.begin(), x.end())))
+      return by_library(x);
+    end(quoted(next(x.size() + 2), x));
   }
   void value(const char* x) { value(std::string_view{x}); }
   void value(const std::string& x) { value(std::string_view{x}); }
-  void value(bool x) { to_.Bool(x); }
-  void value(int64_t x) { to_.Int64(x); }
-  void value(uint64_t x) { to_.Uint64(x); }
-  void value(uint32_t x) { to_.Uint(x); }
-  void value(int x) { to_.Int(x); }
-  void value(std::nullptr_t) { to_.Null(); }
+  void value(bool x) { raw(x ? "true" : "false"); }
+  void value(int64_t x) { integer(x); }
+  void value(uint64_t x) { integer(x); }
+  void value(uint32_t x) { integer(x); }
+  void value(int x) { integer(x); }
+  void value(std::nullptr_t) { raw("null"); }
+  /// With four decimals.
+  void value(float x) {
+    if (std::abs(x) <= most_short)
+      decimal(ten_thousandths(static_cast<double>(x)), x < 0);
+    else
+      value(static_cast<double>(x));
+  }
   void value(double x) {
     if (!std::isfinite(x))
-      to_.Null();
-    else if (!short_decimal(x))
-      to_.Double(x);
+      return value(nullptr);
+    // The nearest double of a number of at most four decimals has no shorter decimal form, so the
+    // text is the same as the general algorithm's, at a tenth of its cost.
+    if (std::abs(x) <= most_short && (x != 0 || !std::signbit(x)))
+      if (auto whole = ten_thousandths(x); static_cast<double>(whole) / scale == x)
+        return decimal(whole, x < 0);
+    stream to{*this, next(0)};
+    rapidjson::Writer<stream>{to}.Double(x);
   }
   /// A valid JSON value as text.
-  void raw(std::string_view x) { to_.RawValue(x.data(), x.size(), rapidjson::kObjectType); }
+  void raw(std::string_view x) { end(std::copy(x.begin(), x.end(), next(x.size()))); }
 
-  std::string take() { return {buffer_.GetString(), buffer_.GetSize()}; }
-  std::string_view view() const { return {buffer_.GetString(), buffer_.GetSize()}; }
+  std::string take() {
+    text_.resize(size_);
+    return std::move(text_);
+  }
+  std::string_view view() const { return {text_.data(), size_}; }
 
 private:
-  static bool is_ascii(std::string_view x) {
-    unsigned char all = 0;
-    for (auto c : x)
-      all |= static_cast<unsigned char>(c);
-    return all < 0x80;
-  }
+  static constexpr double scale = 10'000;
+  static constexpr float most_short = 1e9F;
+  static constexpr uint8_t needs_utf8 = 1, needs_escape = 2;
+  static constexpr auto classes = [] {
+    std::array<uint8_t, 256> x{};
+    for (size_t c = 0; c < x.size(); ++c)
+      x[c] = c < ' ' || c == '"' || c == '\\' ? needs_escape : c < 0x80 ? 0 : needs_utf8;
+    return x;
+  }();
 
-  void mend(std::string_view x) {
+  /// Where rapidjson writes to.
+  struct stream {
+    using Ch = char;
+    json_text& to;
+    char* at;
+    void Put(char c) {
+      to.end(at);
+      at = to.room(1);
+      *at++ = c;
+    }
+    void Flush() { to.end(at); }
+  };
+
+  void by_library(std::string_view x) {
     std::string whole;
     utf8::replace_invalid(x.begin(), x.end(), std::back_inserter(whole));
-    to_.String(whole.data(), static_cast<size>(whole.size()));
+    stream to{*this, next(0)};
+    rapidjson::Writer<stream>{to}.String(whole.data(),
+                                         static_cast<rapidjson::SizeType>(whole.size()));
   }
 
-  /// Writes a number of at most four decimals, as nearly all of ours are; false for any other. The
-  /// nearest double of such a number has no shorter decimal form, so the text is the same as the
-  /// general algorithm's, at a tenth of its cost.
-  bool short_decimal(double x) {
-    constexpr double scale = 10'000;
-    if (std::abs(x) > 1e9)
-      return false;
-    auto whole = std::llround(x * scale);
-    if (static_cast<double>(whole) / scale != x || (whole == 0 && std::signbit(x)))
-      return false;
-    std::array<char, 24> text;
-    auto end = text.data() + text.size(), at = end;
+  /// Rounded half away from zero.
+  static int64_t ten_thousandths(double x) {
+    return static_cast<int64_t>(x * scale + (x < 0 ? -0.5 : 0.5));
+  }
+
+  void decimal(int64_t whole, bool negative) {
+    constexpr uint64_t fraction = 10'000;
+    constexpr size_t longest = 24;
+    auto* at = next(longest);
     auto left = static_cast<uint64_t>(std::abs(whole));
-    auto begun = false;
-    for (int i = 0; i < 4; ++i, left /= 10) {
-      begun = begun || left % 10 != 0 || i == 3;
-      if (begun)
-        *--at = static_cast<char>('0' + left % 10);
-    }
-    *--at = '.';
-    do
-      *--at = static_cast<char>('0' + left % 10);
-    while ((left /= 10) != 0);
-    if (whole < 0)
-      *--at = '-';
-    return to_.RawValue(at, static_cast<size_t>(end - at), rapidjson::kNumberType);
+    *at = '-';
+    at += negative && whole != 0 ? 1 : 0;
+    if (left < 10 * fraction)
+      *at++ = static_cast<char>('0' + left / fraction);
+    else
+      at = std::to_chars(at, at + longest, left / fraction).ptr;
+    *at++ = '.';
+    auto* first = at;
+    for (uint64_t unit = fraction / 10, rest = left % fraction; unit > 0; unit /= 10)
+      *at++ = static_cast<char>('0' + rest / unit % 10);
+    while (at[-1] == '0' && at - 1 > first)
+      --at;
+    end(at);
   }
 
-  rapidjson::StringBuffer buffer_;
-  rapidjson::Writer<rapidjson::StringBuffer> to_;
+  template <class T>
+  void integer(T x) {
+    constexpr size_t longest = 24;
+    auto* at = next(longest);
+    end(std::to_chars(at, at + longest, x).ptr);
+  }
+
+  static char* quoted(char* at, std::string_view x) {
+    *at++ = '"';
+    at = std::copy(x.begin(), x.end(), at);
+    *at++ = '"';
+    return at;
+  }
+
+  void open(char c) {
+    auto* at = next(1);
+    *at++ = c;
+    end(at);
+    comma_ = false;
+  }
+
+  void close(char c) {
+    auto* at = room(1);
+    *at++ = c;
+    end(at);
+    comma_ = true;
+  }
+
+  /// Room for a value of at most `most` bytes, behind the comma that it needs.
+  char* next(size_t most) {
+    auto* at = room(most + 1);
+    *at = ',';
+    at += comma_ ? 1 : 0;
+    comma_ = true;
+    return at;
+  }
+
+  char* room(size_t most) {
+    if (text_.size() - size_ < most)
+      text_.resize(2 * text_.size() + most);
+    return text_.data() + size_;
+  }
+
+  void end(const char* at) { size_ = static_cast<size_t>(at - text_.data()); }
+
+  /// Room, and how much of it is written.
+  std::string text_;
+  size_t size_ = 0;
+  bool comma_ = false;
 };
 
 /// The same description as a tree, for whoever goes on with it (msgpack).
@@ -113,6 +199,8 @@ public:
   void value(T&& x) {
     add(nlohmann::json(std::forward<T>(x)));
   }
+  /// With four decimals, without the noise of the conversion.
+  void value(float x) { add(std::round(static_cast<double>(x) * 10'000) / 10'000); }
   void raw(std::string_view x) { add(nlohmann::json::parse(x, nullptr, false)); }
 
   nlohmann::json take() { return std::move(whole_); }

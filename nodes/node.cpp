@@ -15,6 +15,7 @@
 #include "actors/llm_scheduler.hpp"
 #include "actors/partition.hpp"
 #include "actors/provider_embedding.hpp"
+#include "actors/reembedder.hpp"
 #include "actors/senses.hpp"
 #include "actors/shard.hpp"
 #include "actors/store_reader.hpp"
@@ -125,9 +126,9 @@ private:
   void start_store(std::unique_ptr<store_view> view, std::unique_ptr<store_view> keeping_view) {
     writer_ = keep(system_->spawn<caf::detached>(store_writer, with_.store_writer, store_));
     // A checkpoint takes as long as the disk does: a reader of its own, so that no load waits.
-    keep(system_->spawn<caf::detached>(store_reader, with_.store_reader,
-                                       std::shared_ptr<store_view>{std::move(keeping_view)},
-                                       embed_function{}));
+    owners_ = keep(system_->spawn<caf::detached>(
+        store_reader, with_.store_reader, std::shared_ptr<store_view>{std::move(keeping_view)},
+        embed_function{}));
     auto loads_only = with_.store_reader;
     loads_only.maintain_every = caf::timespan{0};
     reader_ = keep(system_->spawn<caf::detached>(
@@ -213,6 +214,7 @@ private:
   void start_partitions() {
     // One set of helpers a worker: enough that none of them is what a turn waits for.
     start_senses();
+    gateway_->emotions = emotions_;
     std::vector<std::shared_ptr<const session_parts>> parts;
     for (uint32_t i = 0; i < worker_count(with_); ++i)
       parts.push_back(make_parts(i));
@@ -224,6 +226,11 @@ private:
     for (uint32_t i = 0; i < with_.node.partitions; ++i)
       gateway_->partitions.push_back(keep(system_->spawn<caf::lazy_init>(
           partition, parts[i % parts.size()], shard_factory{make_shard})));
+    if (with_.embedding.provider())
+      gateway_->reembed = keep(system_->spawn(
+          reembedder, owners_, home_function{[to = gateway_->partitions](const owner_key& owner) {
+            return memory_actor{to[partition_of(owner, static_cast<uint32_t>(to.size()))]};
+          }}));
   }
 
   std::string metrics_text() {
@@ -276,8 +283,10 @@ private:
     if (gateway_) {
       gateway_->partitions.clear();
       gateway_->emotion = emotion_actor{};
+      gateway_->emotions.clear();
       gateway_->embedding = embedding_actor{};
       gateway_->llm = llm_actor{};
+      gateway_->reembed = reembed_actor{};
     }
     owned_.clear();
     emotions_.clear();
@@ -286,6 +295,7 @@ private:
     places_.reset();
     writer_ = store_writer_actor{};
     reader_ = store_reader_actor{};
+    owners_ = owner_list_actor{};
     gateway_.reset();
     system_.reset();
     if (store_)
@@ -304,6 +314,7 @@ private:
   reactor reactor_;
   store_writer_actor writer_;
   store_reader_actor reader_;
+  owner_list_actor owners_;
   std::vector<emotion_actor> emotions_;
   std::vector<embedding_actor> embeddings_;
   provider_embedding_actor provider_;

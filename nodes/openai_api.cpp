@@ -1,7 +1,6 @@
 #include "nodes/openai_api.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -17,30 +16,8 @@ constexpr uint32_t built_in_dimensions = 100;
 
 using json = nlohmann::json;
 
-constexpr size_t max_messages = 4096;
-constexpr size_t max_history_bytes = 4 << 20;
-constexpr size_t max_inputs = 2048;
-constexpr size_t max_emotion_inputs = 10'000;
-constexpr size_t max_input_bytes = 1 << 20;
-
-/// What would change the meaning of an answer but is not done here; false, null and empty pass.
-constexpr std::array<const char*, 9> unsupported{
-    "tools",    "tool_choice",  "functions",  "function_call",     "audio",
-    "logprobs", "top_logprobs", "prediction", "web_search_options"};
-
-/// Parameters that are passed on to a provider, with the ranges of the OpenAI API.
-struct range {
-  const char* key;
-  double least, most;
-};
-constexpr std::array<range, 4> numbers{{{"temperature", 0, 2},
-                                        {"top_p", 0, 1},
-                                        {"presence_penalty", -2, 2},
-                                        {"frequency_penalty", -2, 2}}};
-constexpr std::array<const char*, 2> counts{"max_tokens", "max_completion_tokens"};
-
 void refuse_unsupported(field_reader& fields) {
-  for (auto* key : unsupported)
+  for (auto* key : unsupported_parameters)
     if (auto* x = fields.find(key); x && *x != json(false) && !x->empty() && *x != "none")
       fields.refuse(key, "is not supported");
   if (auto n = fields.integer("n", 1, 128); n && *n != 1)
@@ -51,11 +28,11 @@ void refuse_unsupported(field_reader& fields) {
 
 std::string read_parameters(field_reader& fields) {
   auto kept = json::object();
-  for (auto& x : numbers)
+  for (auto& x : number_parameters)
     if (auto value = fields.number(x.key, x.least, x.most))
       kept[x.key] = *value;
-  for (auto* key : counts)
-    if (auto value = fields.integer(key, 1, 1 << 20))
+  for (auto* key : count_parameters)
+    if (auto value = fields.integer(key, 1, most_tokens))
       kept[key] = *value;
   if (auto seed = fields.integer("seed", INT64_MIN, INT64_MAX))
     kept["seed"] = *seed;
@@ -96,7 +73,7 @@ std::string read_content(field_reader& fields, size_t most) {
   return text;
 }
 
-std::vector<chat_message> read_messages(field_reader& fields, const surface& with, failure& why) {
+std::vector<chat_message> read_messages(field_reader& fields, size_t max_text, failure& why) {
   std::vector<chat_message> result;
   auto* messages = fields.find("messages");
   if (!messages || !messages->is_array() || messages->empty() || messages->size() > max_messages) {
@@ -115,7 +92,7 @@ std::vector<chat_message> read_messages(field_reader& fields, const surface& wit
       message.refuse("role", "must be system, developer, user or assistant");
     if (!why && last && read.role != "user")
       message.refuse("role", "must be user in the last message");
-    read.content = read_content(message, last ? with.limits.max_text : max_history_bytes);
+    read.content = read_content(message, last ? max_text : max_history_bytes);
     bytes += read.content.size();
     result.push_back(std::move(read));
   }
@@ -149,8 +126,7 @@ void choose_model(const std::string& model, const surface& with, chat_call& to, 
          fmt::format("there is no model '{}'; GET /v1/models lists what there is", model), "model"};
 }
 
-void read_owner(const http_call& call, field_reader& fields, turn_request& turn, failure& why) {
-  auto user = fields.id("user", max_name_bytes);
+void choose_owner(const http_call& call, std::string user, turn_request& turn, failure& why) {
   if (user.empty())
     user = call.user;
   turn.owner = {"default", user};
@@ -219,38 +195,53 @@ surface::surface(const options& from) : limits(from.gateway) {
   default_persona = from.personas.empty() ? "" : from.personas.front().name;
 }
 
-chat_call read_chat(const http_call& call, const surface& with, failure& why) {
-  chat_call result;
-  auto body = parse_json(call.body, why);
+chat_fields read_chat_fields(std::string_view text, size_t max_text, failure& why) {
+  chat_fields result;
+  auto body = parse_json(text, why);
   if (why)
     return result;
   field_reader fields{body, why};
-  auto model = fields.text("model", max_name_bytes);
-  auto messages = read_messages(fields, with, why);
+  result.model = fields.text("model", max_name_bytes);
+  result.messages = read_messages(fields, max_text, why);
   result.stream = fields.flag("stream", false);
   if (auto* extra = fields.find("stream_options"); extra && !why) {
     field_reader inner{*extra, why, "stream_options."};
     result.include_usage = inner.flag("include_usage", false);
   }
   refuse_unsupported(fields);
-  auto parameters = read_parameters(fields);
-  read_owner(call, fields, result.turn, why);
+  result.parameters = read_parameters(fields);
+  result.user = fields.id("user", max_name_bytes);
+  return result;
+}
+
+chat_call read_chat(const http_call& call, const surface& with, failure& why) {
+  chat_call result;
+  auto max_text = with.limits.max_text;
+  auto quick = quick_chat_fields(call.body, max_text);
+  auto fields = quick ? std::move(*quick) : read_chat_fields(call.body, max_text, why);
+  if (why)
+    return result;
+  auto& messages = fields.messages;
+  result.stream = fields.stream;
+  result.include_usage = fields.include_usage;
+  choose_owner(call, std::move(fields.user), result.turn, why);
   if (!why)
-    choose_model(model, with, result, why);
+    choose_model(fields.model, with, result, why);
   read_resumption(call, result, why);
   if (why)
     return result;
   result.turn.level_given = !call.priority.empty();
   result.turn.stream = result.direct.stream = result.stream;
   if (result.pass_through) {
+    result.direct.tenant = result.turn.owner.tenant;
     result.direct.messages = std::move(messages);
-    result.direct.parameters = std::move(parameters);
+    result.direct.parameters = std::move(fields.parameters);
     return result;
   }
   result.turn.text = std::move(messages.back().content);
   messages.pop_back();
   result.turn.history = std::move(messages);
-  result.turn.parameters = std::move(parameters);
+  result.turn.parameters = std::move(fields.parameters);
   return result;
 }
 
@@ -267,39 +258,56 @@ std::string model_list(const surface& from, int64_t created) {
   return dump({{"object", "list"}, {"data", std::move(data)}});
 }
 
-embeddings_call read_embeddings(const std::string& text, const surface& with, failure& why) {
-  embeddings_call result;
+embedding_fields read_embedding_fields(std::string_view text, failure& why) {
+  embedding_fields result;
   auto body = parse_json(text, why);
   if (why)
     return result;
   field_reader fields{body, why};
   result.model = fields.text("model", max_name_bytes);
-  result.input = read_input(fields, max_inputs);
-  auto format = fields.text("encoding_format", 16);
-  if (!format.empty() && format != "float" && format != "base64")
+  result.input = read_input(fields, max_embedding_inputs);
+  result.format = fields.text("encoding_format", 16);
+  if (!result.format.empty() && result.format != "float" && result.format != "base64")
     fields.refuse("encoding_format", "must be float or base64");
-  if (auto d = fields.integer("dimensions", 1, 1 << 16);
-      d && *d != static_cast<int64_t>(with.embedding_dimensions))
-    fields.refuse("dimensions", with.embedding_dimensions == 0
-                                    ? "cannot be chosen here; embedding.dimensions of the node does"
-                                    : fmt::format("must be {}: this node's embedder has no other",
-                                                  with.embedding_dimensions));
-  result.base64 = format == "base64";
-  if (!why && !result.model.empty() && !with.embedding_models.contains(result.model))
-    why = {ec::not_found,
-           fmt::format("there is no embedding model '{}'; this node's is '{}'", result.model,
-                       with.embedder),
-           "model"};
-  result.model = with.embedder;
+  result.dimensions = fields.integer("dimensions", 1, most_dimensions);
   return result;
 }
 
-std::vector<std::string> read_emotions(const std::string& text, failure& why) {
+std::vector<std::string> read_emotion_texts(std::string_view text, failure& why) {
   auto body = parse_json(text, why);
   if (why)
     return {};
   field_reader fields{body, why};
   return read_input(fields, max_emotion_inputs);
+}
+
+embeddings_call read_embeddings(const std::string& text, const surface& with, failure& why) {
+  embeddings_call result;
+  auto quick = quick_embedding_fields(text);
+  auto fields = quick ? std::move(*quick) : read_embedding_fields(text, why);
+  if (auto d = fields.dimensions; !why && d && *d != with.embedding_dimensions)
+    why = {ec::invalid,
+           with.embedding_dimensions == 0
+               ? "'dimensions' cannot be chosen here; embedding.dimensions of the node does"
+               : fmt::format("'dimensions' must be {}: this node's embedder has no other",
+                             with.embedding_dimensions),
+           "dimensions"};
+  if (!why && !fields.model.empty() && !with.embedding_models.contains(fields.model))
+    why = {ec::not_found,
+           fmt::format("there is no embedding model '{}'; this node's is '{}'", fields.model,
+                       with.embedder),
+           "model"};
+  for (auto& x : fields.input)
+    result.bytes += x.size();
+  result.input = std::move(fields.input);
+  result.base64 = fields.format == "base64";
+  result.model = with.embedder;
+  return result;
+}
+
+std::vector<std::string> read_emotions(const std::string& text, failure& why) {
+  auto quick = quick_emotion_texts(text);
+  return quick ? std::move(*quick) : read_emotion_texts(text, why);
 }
 
 } // namespace sotto

@@ -7,6 +7,7 @@
 #include "messages/error.hpp"
 #include "messages/turn.hpp"
 #include "nodes/http_types.hpp"
+#include "nodes/quick_fields.hpp"
 
 namespace sotto {
 
@@ -31,9 +32,6 @@ struct surface {
 /// Name of the embedder that every node has.
 inline constexpr auto built_in_embedder = "sotto-sif-100d";
 
-/// Longest names of users, conversations and speakers (bytes).
-inline constexpr size_t max_name_bytes = 256;
-
 /// A request to `/v1/chat/completions`, checked.
 struct chat_call {
   turn_request turn;
@@ -43,6 +41,11 @@ struct chat_call {
   bool stream = false;
   bool include_usage = false;
 };
+
+/// The fields of a body, read with a tree; `why` says what is wrong.
+chat_fields read_chat_fields(std::string_view body, size_t max_text, failure& why);
+embedding_fields read_embedding_fields(std::string_view body, failure& why);
+std::vector<std::string> read_emotion_texts(std::string_view body, failure& why);
 
 /// Reads the body and headers of a chat request; `why` says what is wrong.
 chat_call read_chat(const http_call& call, const surface& with, failure& why);
@@ -67,6 +70,8 @@ std::string model_list(const surface& from, int64_t created);
 /// A request to `/v1/embeddings`.
 struct embeddings_call {
   std::vector<std::string> input;
+  /// Of all texts together.
+  size_t bytes = 0;
   std::string model;
   bool base64 = false;
 };
@@ -76,6 +81,8 @@ std::string embedding_list(const std::vector<std::vector<float>>& vectors,
 
 /// The texts of a request to `/v1/emotions` (`input`: a string or an array), and its answer.
 std::vector<std::string> read_emotions(const std::string& body, failure& why);
-std::string emotion_list(const std::vector<emotion_reading>& readings);
+/// A part of the answer, its readings with commas between; and the whole of all parts in order.
+std::string emotion_items(const std::vector<emotion_reading>& readings);
+std::string emotion_list(const std::vector<std::string>& parts);
 
 } // namespace sotto

@@ -160,16 +160,14 @@ std::string embedding_list(const std::vector<std::vector<float>>& vectors,
   fields(to, "object", "list");
   to.key("data");
   to.begin_array();
-  size_t bytes = 0;
   for (size_t i = 0; i < vectors.size(); ++i) {
-    bytes += call.input[i].size();
     to.begin_object();
     fields(to, "object", "embedding", "index", uint64_t{i});
     put_vector(to, vectors[i], call.base64);
     to.end_object();
   }
   to.end_array();
-  uint64_t tokens = (bytes + 3) / 4; // a rough count: the embedder works on words
+  uint64_t tokens = (call.bytes + 3) / 4; // a rough count: the embedder works on words
   fields(to, "model", call.model);
   to.key("usage");
   to.begin_object();
@@ -179,14 +177,25 @@ std::string embedding_list(const std::vector<std::vector<float>>& vectors,
   return to.take();
 }
 
-std::string emotion_list(const std::vector<emotion_reading>& readings) {
-  json_text to;
+std::string emotion_items(const std::vector<emotion_reading>& readings) {
+  constexpr size_t about = 280; // bytes a reading
+  json_text to{about * (readings.size() + 1)};
+  for (auto& x : readings)
+    describe(to, x);
+  return to.take();
+}
+
+std::string emotion_list(const std::vector<std::string>& parts) {
+  size_t bytes = 64;
+  for (auto& x : parts)
+    bytes += x.size() + 1;
+  json_text to{bytes};
   to.begin_object();
   fields(to, "object", "list");
   to.key("data");
   to.begin_array();
-  for (auto& x : readings)
-    describe(to, x);
+  for (auto& x : parts)
+    to.raw(x);
   to.end_array();
   to.end_object();
   return to.take();

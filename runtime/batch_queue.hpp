@@ -76,25 +76,26 @@ public:
   uint64_t submit(request x, int64_t now, answers& out) {
     auto level = index(x.what.level);
     ++counts_.submitted[level];
-    auto key = keys_.equality(x.input);
-    if (auto at = key.empty() ? by_key_.end() : by_key_.find(key); at != by_key_.end()) {
-      ++counts_.coalesced[level];
-      auto ticket = ticket_of(at->second);
-      add_asker(at->second, {ticket, x.deadline, now, x.what}, now, out);
-      return ticket;
+    auto number = next_job_;
+    const std::string* key = nullptr;
+    if (auto text = keys_.equality(x.input); !text.empty()) {
+      auto [at, isnew] = by_key_.try_emplace(std::move(text), number);
+      key = &at->first;
+      number = at->second;
     }
-    auto number = next_job_++;
     auto& job = jobs_[number];
-    job.group = keys_.similarity(x.input);
-    job.cost = keys_.cost(x.input);
-    job.input = std::move(x.input);
-    if (!key.empty()) {
-      by_key_.emplace(key, number);
-      job.key = std::move(key);
+    if (number == next_job_) {
+      ++next_job_;
+      ++waiting_jobs_;
+      job.group = keys_.similarity(x.input);
+      job.cost = keys_.cost(x.input);
+      job.input = std::move(x.input);
+      job.key = key;
+    } else {
+      ++counts_.coalesced[level];
     }
-    ++waiting_jobs_;
-    auto ticket = ticket_of(number);
-    add_asker(number, {ticket, x.deadline, now, x.what}, now, out);
+    auto ticket = ticket_of(number, job);
+    add_asker(number, job, {ticket, x.deadline, now, x.what}, now, out);
     return ticket;
   }
 
@@ -195,7 +196,8 @@ private:
 
   struct entry {
     In input{};
-    std::string key;
+    /// In `by_key_`; nothing where it is equal to nothing.
+    const std::string* key = nullptr;
     uint64_t group = 0;
     double cost = 1;
     stage state = stage::waiting;
@@ -215,14 +217,13 @@ private:
   /// A ticket is its item's number and a count of who asked for it: no table of tickets to keep.
   static constexpr int asker_bits = 24;
 
-  uint64_t ticket_of(uint64_t number) {
-    return number << asker_bits | (jobs_.at(number).asked++ & ((uint64_t{1} << asker_bits) - 1));
+  static uint64_t ticket_of(uint64_t number, entry& job) {
+    return number << asker_bits | (job.asked++ & ((uint64_t{1} << asker_bits) - 1));
   }
 
   static size_t index(priority x) { return static_cast<size_t>(x); }
 
-  void add_asker(uint64_t number, asker who, int64_t now, answers& out) {
-    auto& job = jobs_.at(number);
+  void add_asker(uint64_t number, entry& job, asker who, int64_t now, answers& out) {
     job.askers.push_back(who);
     auto level = index(who.what.level);
     if (job.state != stage::waiting || level >= job.level)
@@ -267,11 +268,18 @@ private:
     batch result;
     if (chosen.empty())
       return result;
-    std::stable_sort(chosen.begin(), chosen.end(),
-                     [&](auto a, auto b) { return jobs_.at(a).group < jobs_.at(b).group; });
+    std::vector<std::pair<uint64_t, entry*>> sorted;
+    sorted.reserve(chosen.size());
+    for (auto x : chosen)
+      sorted.emplace_back(x, &jobs_.at(x));
+    auto by_group = [](auto& a, auto& b) { return a.second->group < b.second->group; };
+    if (!std::is_sorted(sorted.begin(), sorted.end(), by_group)) // as most are: it allocates
+      std::stable_sort(sorted.begin(), sorted.end(), by_group);
     result.number = next_batch_++;
-    for (auto x : chosen) {
-      auto& job = jobs_.at(x);
+    result.items.reserve(sorted.size());
+    for (size_t i = 0; i < sorted.size(); ++i) {
+      chosen[i] = sorted[i].first;
+      auto& job = *sorted[i].second;
       if (job.state != stage::half)
         for (auto& y : job.askers)
           counts_.waited[index(y.what.level)] += static_cast<uint64_t>(now - y.since);
@@ -298,18 +306,19 @@ private:
       to.ticket = askers.back().ticket;
       to.what = std::move(what);
     }
-    if (!at->second.key.empty())
-      by_key_.erase(at->second.key);
-    jobs_.erase(at);
+    forget(at);
   }
 
   /// Forgets an item that waits; its places in the queue are passed over later.
   void drop(uint64_t number) {
-    auto at = jobs_.find(number);
-    if (!at->second.key.empty())
-      by_key_.erase(at->second.key);
-    jobs_.erase(at);
+    forget(jobs_.find(number));
     --waiting_jobs_;
+  }
+
+  void forget(typename std::unordered_map<uint64_t, entry>::iterator at) {
+    if (auto* key = at->second.key)
+      by_key_.erase(by_key_.find(*key));
+    jobs_.erase(at);
   }
 
   batch_keys<In> keys_;

@@ -159,16 +159,19 @@ private:
         to.promise.deliver(to_error(std::get<failure>(what)));
       return;
     }
-    auto& x = *to.of;
-    if (good) {
-      x.results[to.place] = std::move(*good);
-    } else if (!x.why) {
-      x.why = std::get<failure>(std::move(what));
-      if (x.why.param.empty())
-        x.why.param = "input[" + std::to_string(to.place) + "]";
+    put(*to.of, to.place, std::move(what));
+    end(*to.of);
+  }
+
+  void put(array& to, size_t place, result what) {
+    if (auto* good = std::get_if<Out>(&what)) {
+      to.results[place] = std::move(*good);
+    } else if (!to.why) {
+      to.why = std::get<failure>(std::move(what));
+      if (to.why.param.empty())
+        to.why.param = "input[" + std::to_string(place) + "]";
     }
-    --x.left;
-    end(x);
+    --to.left;
   }
 
   void end(array& x) {
@@ -356,10 +359,9 @@ private:
     auto* results = std::get_if<std::vector<result>>(&outcome);
     if (!results || results->size() != to - from)
       return one_by_one(x, from, to); // the queue finds which of them is the bad one
-    for (size_t i = 0; i < results->size(); ++i) {
-      waiter who{{}, x, from + i};
-      answer(who, std::move((*results)[i]));
-    }
+    for (size_t i = 0; i < results->size(); ++i)
+      put(*x, from + i, std::move((*results)[i]));
+    end(*x);
   }
 
   void one_by_one(const std::shared_ptr<array>& x, size_t from, size_t to) {

@@ -17,6 +17,11 @@ constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created
                             "FROM turns WHERE owner = ? ORDER BY created";
 constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
 
+constexpr auto list_owners =
+    "SELECT tenant, owner, (SELECT count(*) FROM memories WHERE memories.owner = owners.number "
+    "AND (space <> ?1 OR vector IS NULL)) FROM owners WHERE (tenant, owner) > (?2, ?3) "
+    "ORDER BY tenant, owner LIMIT ?4";
+
 /// Ends a statement's reading transaction when it goes out of scope.
 struct reset_later {
   sqlite::statement& what;
@@ -68,6 +73,8 @@ failure sqlite_view::open() {
     code = turns_.prepare(db_, find_turns);
   if (code == SQLITE_OK)
     code = summaries_.prepare(db_, find_summaries);
+  if (code == SQLITE_OK)
+    code = owners_.prepare(db_, list_owners);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
@@ -147,6 +154,23 @@ int sqlite_view::read_summaries(int64_t number, memory_write& result) {
     x.upto = static_cast<uint64_t>(summaries_.number(2));
   }
   return code;
+}
+
+caf::expected<std::vector<owner_vectors>> sqlite_view::owners(const owner_key& after,
+                                                              size_t limit) {
+  reset_later guard{owners_};
+  owners_.bind(1, shared_->space);
+  owners_.bind(2, after.tenant);
+  owners_.bind(3, after.owner);
+  owners_.bind(4, static_cast<int64_t>(limit));
+  std::vector<owner_vectors> result;
+  auto code = SQLITE_ROW;
+  while ((code = owners_.step()) == SQLITE_ROW)
+    result.push_back({{std::string{owners_.text(0)}, std::string{owners_.text(1)}},
+                      static_cast<uint64_t>(owners_.number(2))});
+  if (code != SQLITE_DONE)
+    return to_error(db_.explain(code));
+  return result;
 }
 
 failure sqlite_view::maintain() {

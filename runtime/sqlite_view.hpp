@@ -36,6 +36,7 @@ public:
 
   failure open();
   caf::expected<memory_write> load(const owner_key& owner) override;
+  caf::expected<std::vector<owner_vectors>> owners(const owner_key& after, size_t limit) override;
   failure maintain() override;
 
 private:
@@ -51,6 +52,7 @@ private:
   sqlite::statement memories_;
   sqlite::statement turns_;
   sqlite::statement summaries_;
+  sqlite::statement owners_;
 };
 
 } // namespace sotto

@@ -7,6 +7,7 @@
 #include <caf/expected.hpp>
 
 #include "messages/error.hpp"
+#include "messages/reembed.hpp"
 #include "messages/store.hpp"
 
 namespace sotto {
@@ -20,6 +21,12 @@ public:
   /// owner. `vectors` is as long as `memories`, an element is empty where none is stored. Fails
   /// with `ec::storage_failed`.
   virtual caf::expected<memory_write> load(const owner_key& owner) = 0;
+
+  /// The owners behind `after` in order of tenant and owner, at most `limit`, each with the number
+  /// of memories without a vector of the store's space. Reads their memories. Fails with
+  /// `ec::storage_failed`.
+  virtual caf::expected<std::vector<owner_vectors>> owners(const owner_key& after,
+                                                           size_t limit) = 0;
 
   /// Work that is better done between loads than in a commit, such as checkpoints. Takes up to
   /// the time of writing the whole log; does nothing when there is nothing to do.

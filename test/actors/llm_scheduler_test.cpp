@@ -22,12 +22,15 @@ struct fake_providers {
   std::map<uint64_t, failure> failed;
   std::vector<uint64_t> order;
   std::string tokens;
+  std::map<uint64_t, std::string> tokens_of;
+  std::vector<priority> levels;
 };
 
 llm_actor::behavior_type connection(llm_actor::pointer, fake_providers* p, std::string name) {
-  return {[=](const context&, atom::generate, llm_client_actor& client, uint64_t number,
+  return {[=](const context& ctx, atom::generate, llm_client_actor& client, uint64_t number,
               const generation& x) {
             p->calls.push_back({name, client, number, x.messages.at(0).content});
+            p->levels.push_back(ctx.level);
           },
           [=](const context&, atom::cancel, const llm_client_actor&, uint64_t) { ++p->cancelled; }};
 }
@@ -44,7 +47,10 @@ llm_actor::behavior_type fake_builtin(llm_actor::pointer self, fake_providers* p
 }
 
 llm_client_actor::behavior_type listener(llm_client_actor::pointer, fake_providers* p) {
-  return {[=](const context&, atom::token, uint64_t, const std::string& x) { p->tokens += x; },
+  return {[=](const context&, atom::token, uint64_t ticket, const std::string& x) {
+            p->tokens += x;
+            p->tokens_of[ticket] += x;
+          },
           [=](const context&, atom::completed, uint64_t ticket, completion& x) {
             p->completed[ticket] = std::move(x);
           },
@@ -81,6 +87,31 @@ struct scheduler_fixture : test::frozen_system {
     x.persona = "companion";
     x.messages = {{"user", std::to_string(ticket)}};
     caf::anon_send(home, flow(level, budget), atom::generate_v, client, ticket, x);
+    run();
+  }
+
+  /// The same question for every ticket, and nothing left to chance.
+  void ask_same(uint64_t ticket, priority level = priority::normal, caf::timespan budget = 0s,
+                const char* parameters = R"({"temperature":0})", const char* tenant = "acme") {
+    generation x;
+    x.tenant = tenant;
+    x.deployments = {"one", "two"};
+    x.persona = "companion";
+    x.messages = {{"user", "same"}};
+    x.parameters = parameters;
+    x.stream = true;
+    caf::anon_send(home, flow(level, budget), atom::generate_v, client, ticket, x);
+    run();
+  }
+
+  void token(size_t call, const char* text) {
+    caf::anon_send(p.calls.at(call).client, flow(), atom::token_v, p.calls[call].number,
+                   std::string{text});
+    run();
+  }
+
+  void cancel(uint64_t ticket) {
+    caf::anon_send<caf::message_priority::high>(home, flow(), atom::cancel_v, client, ticket);
     run();
   }
 
@@ -234,4 +265,106 @@ TEST_CASE_METHOD(scheduler_fixture, "without deployments the builtin responder a
   CHECK(p.completed.at(1).deployment == "builtin");
   ask(2, {"unknown"});
   CHECK(p.failed.at(2).code == ec::not_found);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "equal prompts without chance are one call, answered to all") {
+  for (uint64_t i = 1; i <= 3; ++i)
+    ask_same(i);
+  ask_same(4, priority::normal, 0s, R"({"seed":7})");
+  ask_same(5, priority::normal, 0s, R"({"temperature":0})", "other");
+  CHECK(p.calls.size() == 2); // the third waits
+  answer(0);
+  CHECK(p.completed.size() == 3);
+  CHECK(p.calls.size() == 3);
+  ask_same(6); // the first call is over
+  answer(1);
+  CHECK(p.calls.size() == 4);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "who joins a stream gets what was said so far first") {
+  ask_same(1);
+  token(0, "Hel");
+  token(0, "lo");
+  ask_same(2);
+  CHECK(p.tokens_of[2] == "Hello");
+  token(0, "!");
+  CHECK(p.tokens_of[1] == "Hello!");
+  CHECK(p.tokens_of[2] == "Hello!");
+  answer(0);
+  CHECK(p.completed.size() == 2);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "one who leaves a shared call leaves the others their answer") {
+  ask_same(1);
+  ask_same(2);
+  cancel(1);
+  CHECK(p.cancelled == 0);
+  answer(0);
+  CHECK(p.completed.size() == 1);
+  CHECK(p.completed.count(2) == 1);
+  ask_same(3);
+  ask_same(4);
+  cancel(3);
+  cancel(4);
+  CHECK(p.cancelled == 1);
+  ask_same(5);
+  CHECK(p.calls.size() == 3);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "a shared call that waits goes by its best level") {
+  ask(1);
+  ask(2);
+  ask_same(3, priority::background);
+  ask(4);
+  ask_same(5, priority::critical);
+  answer(0);
+  REQUIRE(p.calls.size() == 3);
+  CHECK(p.calls[2].text == "same");
+  CHECK(p.levels[2] == priority::critical);
+  answer(2);
+  CHECK(p.completed.count(3) == 1);
+  CHECK(p.completed.count(5) == 1);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "everybody of a shared call has their own deadline") {
+  ask_same(1, priority::normal, 1s);
+  ask_same(2, priority::normal, 10s);
+  ask_same(3);
+  pass(2s);
+  CHECK(p.failed.at(1).code == ec::timeout);
+  CHECK(p.failed.size() == 1);
+  pass(10s);
+  CHECK(p.failed.at(2).code == ec::timeout);
+  CHECK(p.cancelled == 0);
+  answer(0);
+  CHECK(p.completed.count(3) == 1);
+  ask_same(4, priority::normal, 1s);
+  pass(2s);
+  CHECK(p.failed.at(4).code == ec::timeout);
+  CHECK(p.cancelled == 1);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "a shared call fails all the same way") {
+  ask_same(1);
+  ask_same(2);
+  fail(0); // goes on at the next deployment
+  CHECK(p.failed.empty());
+  ask_same(3);
+  CHECK(p.calls.size() == 2);
+  fail(1);
+  CHECK(p.failed.size() == 3);
+  CHECK(p.failed.at(1).message == p.failed.at(3).message);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "a full queue refuses a shared call to all its askers") {
+  ask(1);
+  ask(2);
+  ask_same(3, priority::low);
+  ask_same(4, priority::low);
+  ask(5);
+  ask(6);
+  ask(7);
+  CHECK(p.failed.size() == 2);
+  CHECK(p.failed.at(3).code == ec::overloaded);
+  CHECK(p.failed.at(4).code == ec::overloaded);
 }

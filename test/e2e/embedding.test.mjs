@@ -163,3 +163,29 @@ test('what is configured wrongly is said', async (t) => {
   assert.ok(y.status >= 500)
   assert.ok(y.body.error.message.includes('EMBED_KEY'))
 })
+
+test('sotto memory reembed brings all users to another embedder', async (t) => {
+  const provider = await startProvider(t)
+  const data = tempFolder(t)
+  const first = await Node.start(t, { data, set: settings(provider), env })
+  const users = Array.from({ length: 30 }, (_, i) => `user${i}`)
+  await first.call('POST', '/v1/memories', users.flatMap((user) =>
+    ['Rex barks at night', 'We left the harbour'].map((text) => ({ user, text: `${text}, ${user}` }))))
+  await first.stop()
+
+  const other = await startProvider(t, { dimensions: 5 })
+  const second = await Node.start(t, { data, set: settings(other, 'large'), env })
+  const x = await run(['memory', 'reembed', '--url', second.url, '--json'])
+  assert.equal(x.code, 0, x.stderr)
+  assert.deepEqual(JSON.parse(x.stdout), { state: 'done', users: 30, embedded: 60, left: 0 })
+  assert.equal(other.seen.texts, 60)
+  const again = await run(['memory', 'reembed', '--url', second.url])
+  assert.equal(again.stdout, '30 users looked at, 0 memories embedded, 0 left without a vector\n')
+  await second.stop()
+
+  const third = await Node.start(t, { data })
+  const none = await run(['memory', 'reembed', '--url', third.url])
+  assert.equal(none.code, 1)
+  assert.match(none.stderr, /nothing to embed anew/)
+  assert.equal((await third.call('GET', '/v1/admin/reembed')).status, 400)
+})

@@ -194,3 +194,24 @@ test('the OpenAI client gets errors in its own shape', async (t) => {
     assert.equal((await ask({})).choices.length, 1)
   })
 })
+
+test('an array of emotions is answered in its order, however it was split', async (t) => {
+  const node = await Node.start(t)
+  const kinds = ['I am so happy!', 'This makes me furious', 'The table is brown', 'caf\u00e9 \ud83d\ude00 \u0000']
+  const one = []
+  for (const input of kinds) {
+    const x = await node.call('POST', '/v1/emotions', { input })
+    assert.equal(x.status, 200)
+    assert.equal(x.body.data.length, 1)
+    one.push(x.body.data[0])
+  }
+  for (const size of [2, 255, 256, 1001, 10_000]) {
+    const input = Array.from({ length: size }, (_, i) => kinds[(i * 7) % 4])
+    const x = await node.call('POST', '/v1/emotions', { input })
+    assert.equal(x.body.object, 'list')
+    assert.deepEqual(x.body.data, input.map((_, i) => one[(i * 7) % 4]))
+  }
+  const wrong = await node.call('POST', '/v1/emotions', { input: Array(10_001).fill('x') })
+  assert.equal(wrong.status, 400)
+  assert.equal(wrong.body.error.param, 'input')
+})

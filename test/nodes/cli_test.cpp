@@ -61,6 +61,9 @@ TEST_CASE("every command is understood with its flags") {
   x = understood({"memory", "forget", "--user", "u", "--id", "i", "--yes"});
   CHECK(x.command == cli_command::memory_forget);
   CHECK((x.id == "i" && x.yes));
+  x = understood({"memory", "reembed", "--url", "http://other", "--json"});
+  CHECK(x.command == cli_command::memory_reembed);
+  CHECK((x.url == "http://other" && x.json));
   CHECK(understood({"config", "show", "--explain"}).explain);
   CHECK(understood({"config", "check", "--set", "a=b"}).command == cli_command::config_check);
 }

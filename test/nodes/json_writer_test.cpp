@@ -31,9 +31,32 @@ TEST_CASE("numbers are written in their shortest form and read back the same") {
   CHECK(text_of(INFINITY) == "null");
 }
 
+TEST_CASE("floats are written with four decimals") {
+  auto text = [](float x) {
+    json_text to;
+    to.value(x);
+    return to.take();
+  };
+  CHECK(text(0.1F) == "0.1");
+  CHECK(text(-0.73514F) == "-0.7351");
+  CHECK(text(0.99996F) == "1.0");
+  CHECK(text(-0.00001F) == "0.0");
+  CHECK(text(12.5F) == "12.5");
+  CHECK(text(INFINITY) == "null");
+  CHECK(json::parse(text(-3e12F)).get<float>() == -3e12F);
+  splitmix random{8};
+  for (int i = 0; i < 20'000; ++i) {
+    auto x = static_cast<float>(random() % 2'000'001) / 1e6F - 1;
+    json_tree tree;
+    tree.value(x);
+    REQUIRE(json::parse(text(x)) == tree.take());
+  }
+}
+
 TEST_CASE("text is escaped, and bytes that are no UTF-8 are replaced") {
   for (std::string x : {"plain", "quote \" and \\ and \n", "\x01", "caf\xc3\xa9", "bad \xff byte",
-                        "cut \xe2\x82", "\xf0\x9f\x98\x80"}) {
+                        "cut \xe2\x82", "\xf0\x9f\x98\x80", "\x7f", "caf\xc3\xa9 \"",
+                        std::string(3000, '"').c_str(), std::string(3000, 'x').c_str()}) {
     json_text to;
     to.value(x);
     auto back = json::parse(to.take());

@@ -228,6 +228,7 @@ TEST_CASE("an embeddings request gives its texts, model and format") {
   CHECK(why.message == "");
   CHECK(x.input == std::vector<std::string>{"one", ""});
   CHECK(x.base64);
+  CHECK(x.bytes == 3);
   CHECK(read_embeddings(R"({"input":"one"})", with, why).input.size() == 1);
   CHECK(read_embeddings(R"({"input":["a"],"model":"sotto-sif-100d"})", with, why).base64 == false);
   CHECK_FALSE(why);
@@ -259,7 +260,7 @@ TEST_CASE("an embeddings request that is wrong names its field") {
 
 TEST_CASE("vectors are listed in order, as numbers or as base64 of little-endian floats") {
   embeddings_call call;
-  call.input = {"one", "twotwo"};
+  call.bytes = 9;
   auto x = json::parse(embedding_list({{1, -0.5F}, {0, 2}}, call));
   CHECK(x["object"] == "list");
   CHECK(x["data"][1]["index"] == 1);
@@ -276,8 +277,8 @@ TEST_CASE("a request for emotions gives its texts or names its field") {
   CHECK_FALSE(why);
   read_emotions(R"({"input":7})", why);
   CHECK(why.param == "input");
-  auto x = json::parse(emotion_list({{}, {}}));
-  CHECK(x["data"].size() == 2);
+  auto x = json::parse(emotion_list({emotion_items({{}, {}}), emotion_items({{}})}));
+  CHECK(x["data"].size() == 3);
 }
 
 TEST_CASE("replies have OpenAI's shape") {

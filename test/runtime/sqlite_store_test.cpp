@@ -306,3 +306,39 @@ TEST_CASE("turns and summaries are kept beside the memories, replaced, pruned an
   CHECK_FALSE(apply(*db, forget("u")));
   CHECK(load(*db, "u").turns.empty());
 }
+
+TEST_CASE("owners are listed in order, with what lacks a vector of the store's embedder") {
+  scratch dir;
+  auto with = [&](const char* space) {
+    auto x = in(dir.path);
+    x.space = space;
+    return x;
+  };
+  auto listed = [](store& db, const owner_key& after, size_t limit) {
+    std::string text;
+    auto view = db.view();
+    REQUIRE(view);
+    auto found = (*view)->owners(after, limit);
+    REQUIRE(found);
+    for (auto& x : *found)
+      text += fmt::format("{}/{}:{} ", x.owner.tenant, x.owner.owner, x.missing);
+    return text;
+  };
+  {
+    auto db = open(with("small"));
+    auto x = insert("b", {row(1, "a"), row(2, "b"), row(3, "c")});
+    x.vectors = {{0.5F}, {}, {1}};
+    REQUIRE_FALSE(apply(*db, x));
+    REQUIRE_FALSE(apply(*db, insert("a", {row(1, "a")})));
+    auto other = insert("a", {row(1, "a")});
+    other.owner.tenant = "zoo";
+    REQUIRE_FALSE(apply(*db, other));
+    CHECK(listed(*db, {}, 10) == "acme/a:1 acme/b:1 zoo/a:1 ");
+    CHECK(listed(*db, {}, 2) == "acme/a:1 acme/b:1 ");
+    CHECK(listed(*db, {"acme", "b"}, 2) == "zoo/a:1 ");
+    CHECK(listed(*db, {"zoo", "a"}, 2).empty());
+    REQUIRE_FALSE(apply(*db, forget("a")));
+    CHECK(listed(*db, {}, 10) == "acme/b:1 zoo/a:1 ");
+  }
+  CHECK(listed(*open(with("large")), {}, 10) == "acme/b:3 zoo/a:1 ");
+}
