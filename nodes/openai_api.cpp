@@ -152,7 +152,7 @@ void read_owner(const http_call& call, field_reader& fields, turn_request& turn,
   auto user = fields.id("user", max_name_bytes);
   if (user.empty())
     user = call.user;
-  turn.owner = {"default", user};
+  turn.owner = {call.who.tenant, user};
   turn.speaker = user.empty() ? "user" : user;
   turn.conversation = call.conversation.empty() ? user : call.conversation;
   turn.idempotency_key = call.idempotency_key;
