@@ -124,6 +124,27 @@ void add_gateway(settings_table& t) {
                  "Calls under way on one WebSocket"));
 }
 
+void add_edge(settings_table& t) {
+  using e = edge_options;
+  auto p = &o::edge;
+  t.push_back(
+      in(p, &e::keys, "gateway.keys", path, "File of the API keys; empty: keys.json in node.data"));
+  t.push_back(in(p, &e::open, "gateway.open", rule::flag{},
+                 "Serve everybody without a key, also beyond loopback"));
+  t.push_back(in(p, &e::tls_certificate, "gateway.tls_certificate", path,
+                 "PEM file of the certificate and those it rests on; empty: no TLS"));
+  t.push_back(
+      in(p, &e::tls_key, "gateway.tls_key", path, "PEM file of the certificate's private key"));
+  t.push_back(in(p, &e::tls_handshake_timeout, "gateway.tls_handshake_timeout", up_to(10min),
+                 "How long a TLS handshake may take"));
+  t.push_back(in(p, &e::cors_origins, "gateway.cors_origins",
+                 rule::list{"a list of origins such as \"https://app.example\""},
+                 "Pages of these origins may call the node from a browser"));
+  t.push_back(in(p, &e::max_connections_per_address, "gateway.max_connections_per_address",
+                 rule::count{0, 1'000'000},
+                 "Connections at the same time from one address (IPv6: one /64); 0: no limit"));
+}
+
 void add_session(settings_table& t) {
   using s = session_options;
   auto p = &o::session;
@@ -301,6 +322,7 @@ const std::vector<setting<options>>& settings() {
     settings_table t;
     add_node(t);
     add_gateway(t);
+    add_edge(t);
     add_store(t);
     add_shard(t);
     add_session(t);

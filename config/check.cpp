@@ -82,6 +82,20 @@ void option_assembler::check_lanes() {
   }
 }
 
+void option_assembler::check_edge() {
+  auto& x = value.edge;
+  if (x.tls_certificate.empty() != x.tls_key.empty())
+    problem("gateway.tls_certificate, gateway.tls_key: give both or neither");
+  for (auto& origin : x.cors_origins) {
+    auto mark = origin.find("://");
+    auto host = mark == std::string::npos ? std::string{} : origin.substr(mark + 3);
+    if (mark == 0 || host.empty() || host.find_first_of("/?#*@, ") != std::string::npos)
+      problem(fmt::format("gateway.cors_origins: {} must be an origin such as "
+                          "\"https://app.example\" or \"http://localhost:3000\"",
+                          toml_string(origin)));
+  }
+}
+
 void option_assembler::check_limits() {
   auto& x = value;
   if (x.work.max_items < x.work.min_items)
@@ -99,6 +113,7 @@ void option_assembler::finish() {
   check_personas();
   check_embedding();
   check_lanes();
+  check_edge();
   check_limits();
   if (value.personas.empty()) {
     auto& companion = value.personas.emplace_back();
@@ -108,6 +123,7 @@ void option_assembler::finish() {
   constexpr std::string_view scheme = "sqlite:";
   auto folder = value.storage.url.size() > scheme.size() ? value.storage.url.substr(scheme.size())
                                                          : value.node.data;
+  value.edge.keys_file = value.edge.keys.empty() ? value.node.data + "/keys.json" : value.edge.keys;
   value.store.folder = folder;
   value.store.partitions = value.node.partitions;
   value.store.space = value.embedding.space();

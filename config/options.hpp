@@ -6,6 +6,7 @@
 
 #include <caf/timespan.hpp>
 
+#include "config/edge_options.hpp"
 #include "config/embedding_options.hpp"
 #include "config/llm_options.hpp"
 #include "config/persona_options.hpp"
@@ -103,6 +104,8 @@ struct options {
   std::string profile = "standard";
   node_options node;
   gateway_options gateway;
+  /// Written under `gateway` too.
+  edge_options edge;
   storage_options storage;
   /// `folder` and `partitions` follow from `storage.url`, `node.data` and `node.partitions`.
   store_options store;

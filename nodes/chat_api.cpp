@@ -37,11 +37,12 @@ std::string conversation_of(const json* context, const std::string& user, failur
   return channel.empty() || kind == "dm" ? user : channel;
 }
 
-turn_request read_turn(field_reader& fields, const surface& with, failure& why) {
+turn_request read_turn(field_reader& fields, const std::string& tenant, const surface& with,
+                       failure& why) {
   turn_request turn;
   auto user = fields.id("user_id", max_name_bytes, true);
   turn.text = fields.text("message", with.limits.max_text, true);
-  turn.owner = {"default", user};
+  turn.owner = {tenant, user};
   turn.speaker = user;
   turn.conversation = conversation_of(fields.find("context"), user, why);
   turn.persona = with.default_persona;
@@ -67,18 +68,20 @@ json components(const turn_reply& reply) {
 
 } // namespace
 
-plain_chat_call read_plain_chat(const std::string& text, const surface& with, failure& why) {
+plain_chat_call read_plain_chat(const std::string& text, const std::string& tenant,
+                                const surface& with, failure& why) {
   plain_chat_call result;
   auto body = parse_json(text, why);
   if (why)
     return result;
   field_reader fields{body, why};
   result.level = read_level(fields);
-  result.turns.push_back(read_turn(fields, with, why));
+  result.turns.push_back(read_turn(fields, tenant, with, why));
   return result;
 }
 
-plain_batch_call read_plain_batch(const std::string& text, const surface& with, failure& why) {
+plain_batch_call read_plain_batch(const std::string& text, const std::string& tenant,
+                                  const surface& with, failure& why) {
   plain_batch_call result;
   auto body = parse_json(text, why);
   if (why)
@@ -93,7 +96,7 @@ plain_batch_call read_plain_batch(const std::string& text, const surface& with, 
   for (size_t i = 0; i < messages->size(); ++i) {
     failure own;
     field_reader message{(*messages)[i], own, fmt::format("messages[{}].", i)};
-    result.turns.push_back(read_turn(message, with, own));
+    result.turns.push_back(read_turn(message, tenant, with, own));
     result.problems.push_back(std::move(own));
   }
   return result;

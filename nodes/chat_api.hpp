@@ -19,14 +19,16 @@ struct plain_chat_call {
 };
 
 /// `POST /api/chat`: {user_id, message, context, metadata_level}.
-plain_chat_call read_plain_chat(const std::string& body, const surface& with, failure& why);
+plain_chat_call read_plain_chat(const std::string& body, const std::string& tenant,
+                                const surface& with, failure& why);
 
 /// `POST /api/chat/batch`: up to ten messages. One that is wrong fails alone: its `why` is in
 /// `problems` at its index.
 struct plain_batch_call : plain_chat_call {
   std::vector<failure> problems;
 };
-plain_batch_call read_plain_batch(const std::string& body, const surface& with, failure& why);
+plain_batch_call read_plain_batch(const std::string& body, const std::string& tenant,
+                                  const surface& with, failure& why);
 
 /// One turn's answer. `created` is in microseconds since 1970.
 nlohmann::json plain_chat_answer(const turn_request& turn, const turn_reply& reply,

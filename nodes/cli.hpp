@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/load.hpp"
+#include "nodes/api_keys.hpp"
 #include "nodes/line_filter.hpp"
 
 namespace sotto {
@@ -20,6 +21,9 @@ enum class cli_command : uint8_t {
   memory_search,
   memory_forget,
   memory_reembed,
+  keys_create,
+  keys_list,
+  keys_revoke,
   config_show,
   config_check,
 };
@@ -39,6 +43,12 @@ struct cli_call {
   /// `chat` and `memory`: the node, and whose memory.
   std::string url;
   std::string user;
+  /// The key to show to the node, and a PEM file of authorities to trust; both may be empty.
+  std::string api_key;
+  std::string ca_file;
+
+  /// `keys create`: what the new key allows.
+  sotto::api_key key;
 
   std::string persona;
   std::string conversation;
@@ -64,8 +74,8 @@ struct cli_exit {
   std::string err;
 };
 
-/// Reads the arguments after the program's name. `environment` holds the defaults SOTTO_URL and
-/// USER.
+/// Reads the arguments after the program's name. `environment` holds the defaults SOTTO_URL,
+/// SOTTO_API_KEY and USER.
 std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
                                            const std::map<std::string, std::string>& environment);
 

@@ -18,8 +18,8 @@ using json = nlohmann::json;
 class conversation {
 public:
   explicit conversation(const cli_call& call)
-      : call_(call), client_(call.url), asks_(::isatty(STDIN_FILENO) == 1),
-        shows_(::isatty(STDOUT_FILENO) == 1) {}
+      : call_(call), client_(call.url, call.api_key, call.ca_file),
+        asks_(::isatty(STDIN_FILENO) == 1), shows_(::isatty(STDOUT_FILENO) == 1) {}
 
   int run() {
     if (!find_persona())

@@ -1,8 +1,8 @@
 #include "nodes/cli_client.hpp"
 
+#include "nodes/client_stream.hpp"
+
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -25,9 +25,33 @@ public:
     parser_.body_limit(largest_body);
   }
 
+  /// Before `run`: TLS with a certificate for `host` that is to be trusted.
+  bool secure(const std::string& host, const std::string& ca_file) {
+    beast::error_code code;
+    trust_.set_default_verify_paths(code);
+    if (!ca_file.empty())
+      trust_.load_verify_file(ca_file, code);
+    if (code)
+      return fail(
+          fmt::format("the certificates in {} cannot be read: {}", ca_file, code.message()));
+    trust_.set_verify_mode(asio::ssl::verify_peer);
+    stream_.emplace(beast::tcp_stream{io_}, trust_);
+    auto* tls = stream_->secured();
+    beast::error_code ignored;
+    asio::ip::make_address(host, ignored);
+    if (ignored) // an address is no server name (RFC 6066, 3)
+      SSL_set_tlsext_host_name(tls->native_handle(), host.c_str());
+    tls->set_verify_callback(asio::ssl::host_name_verification{host});
+    return true;
+  }
+
+  node_answer give_up() { return std::move(answer_); }
+
   node_answer run(const std::string& host, const std::string& port,
                   http::request<http::string_body> request) {
-    if (connect(host, port) && send(request) && read_head())
+    if (!stream_)
+      stream_.emplace(beast::tcp_stream{io_});
+    if (connect(host, port) && shake_hands() && send(request) && read_head())
       read_body();
     return std::move(answer_);
   }
@@ -37,7 +61,7 @@ private:
   template <class Start>
   beast::error_code wait_for(std::chrono::seconds limit, Start start) {
     beast::error_code out = asio::error::operation_aborted;
-    stream_.expires_after(limit);
+    stream_->expires_after(limit);
     start([&out](beast::error_code code, auto&&...) { out = code; });
     io_.restart();
     io_.run();
@@ -55,8 +79,9 @@ private:
     auto places = resolver.resolve(host, port, code);
     if (code)
       return fail(fmt::format("the host {} is not known: {}", host, code.message()));
-    code = wait_for(std::chrono::seconds{10},
-                    [&](auto done) { stream_.async_connect(places, std::move(done)); });
+    code = wait_for(std::chrono::seconds{10}, [&](auto done) {
+      stream_->next_layer().async_connect(places, std::move(done));
+    });
     if (code)
       return fail(fmt::format("no node answers at {}: {}; \"sotto node\" starts one, --url names "
                               "another",
@@ -64,9 +89,23 @@ private:
     return true;
   }
 
+  bool shake_hands() {
+    auto* tls = stream_->secured();
+    if (!tls)
+      return true;
+    auto code = wait_for(std::chrono::seconds{10}, [&](auto done) {
+      tls->async_handshake(asio::ssl::stream_base::client, std::move(done));
+    });
+    if (code)
+      return fail(fmt::format("no trusted TLS connection to {}: {}; --ca names a file of further "
+                              "authorities",
+                              url_, code.message()));
+    return true;
+  }
+
   bool send(http::request<http::string_body>& request) {
     auto code = wait_for(std::chrono::seconds{60},
-                         [&](auto done) { http::async_write(stream_, request, std::move(done)); });
+                         [&](auto done) { http::async_write(*stream_, request, std::move(done)); });
     // A node that refuses a body may answer before it has read all of it.
     if (code && code != asio::error::broken_pipe && code != asio::error::connection_reset)
       return fail(fmt::format("the request to {} could not be sent: {}", url_, code.message()));
@@ -75,7 +114,7 @@ private:
 
   bool read_head() {
     auto code = wait_for(std::chrono::seconds{180}, [&](auto done) {
-      http::async_read_header(stream_, buffer_, parser_, std::move(done));
+      http::async_read_header(*stream_, buffer_, parser_, std::move(done));
     });
     if (code)
       return fail(fmt::format("{} sent no answer that can be read: {}", url_, code.message()));
@@ -91,7 +130,7 @@ private:
       body.size = piece.size();
       body.more = true;
       auto code = wait_for(std::chrono::seconds{180}, [&](auto done) {
-        http::async_read_some(stream_, buffer_, parser_, std::move(done));
+        http::async_read_some(*stream_, buffer_, parser_, std::move(done));
       });
       if (code == http::error::need_buffer)
         code = {};
@@ -115,7 +154,8 @@ private:
   const std::string& url_;
   const node_client::piece_handler& piece_;
   asio::io_context io_;
-  beast::tcp_stream stream_{io_};
+  asio::ssl::context trust_{asio::ssl::context::tls_client};
+  std::optional<client_stream> stream_;
   beast::flat_buffer buffer_{1 << 20};
   http::response_parser<http::buffer_body> parser_;
   node_answer answer_;
@@ -135,8 +175,10 @@ std::string percent_encoded(std::string_view text) {
   return out;
 }
 
-node_client::node_client(const std::string& url) : url_(url) {
-  auto rest = std::string_view{url}.substr(std::string_view{"http://"}.size());
+node_client::node_client(const std::string& url, std::string key, std::string ca_file)
+    : url_(url), key_(std::move(key)), ca_file_(std::move(ca_file)),
+      tls_(url.starts_with("https:")), port_(tls_ ? "443" : "80") {
+  auto rest = std::string_view{url}.substr(url.find("://") + 3);
   auto slash = std::min(rest.find('/'), rest.size());
   prefix_ = rest.substr(slash);
   while (prefix_.ends_with('/'))
@@ -164,6 +206,8 @@ node_answer node_client::call(const std::string& method, const std::string& targ
   request.set(http::field::host, name + ':' + port_);
   request.set(http::field::user_agent, "sotto/" SOTTO_VERSION);
   request.set(http::field::connection, "close");
+  if (!key_.empty())
+    request.set(http::field::authorization, "Bearer " + key_);
   for (auto& [name, value] : more)
     request.set(name, value);
   if (!body.empty()) {
@@ -171,7 +215,10 @@ node_answer node_client::call(const std::string& method, const std::string& targ
     request.body() = body;
   }
   request.prepare_payload();
-  return exchange{url_, piece}.run(host_, port_, std::move(request));
+  exchange made{url_, piece};
+  if (tls_ && !made.secure(host_, ca_file_))
+    return made.give_up();
+  return made.run(host_, port_, std::move(request));
 }
 
 std::string explain(const node_answer& answer) {

@@ -25,8 +25,9 @@ std::string percent_encoded(std::string_view text);
 /// own.
 class node_client {
 public:
-  /// `url`: http://HOST[:PORT][/PREFIX], checked by the caller.
-  explicit node_client(const std::string& url);
+  /// `url`: http:// or https://HOST[:PORT][/PREFIX], checked by the caller. `key` is shown to the
+  /// node, `ca_file` (PEM) is trusted besides the system's authorities; both may be empty.
+  explicit node_client(const std::string& url, std::string key = {}, std::string ca_file = {});
 
   /// Further header fields: name, value.
   using headers = std::vector<std::pair<std::string, std::string>>;
@@ -40,8 +41,11 @@ public:
 
 private:
   std::string url_;
+  std::string key_;
+  std::string ca_file_;
+  bool tls_ = false;
   std::string host_;
-  std::string port_ = "80";
+  std::string port_;
   std::string prefix_;
 };
 

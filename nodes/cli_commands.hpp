@@ -14,6 +14,10 @@ int memory_list_command(const cli_call& call);
 int memory_search_command(const cli_call& call);
 int memory_forget_command(const cli_call& call);
 int memory_reembed_command(const cli_call& call);
+/// `file`: where the keys are.
+int keys_create_command(const cli_call& call, const std::string& file);
+int keys_list_command(const cli_call& call, const std::string& file);
+int keys_revoke_command(const cli_call& call, const std::string& file);
 int config_show_command(const cli_call& call, const loaded_options& x);
 int config_check_command(const cli_call& call, const loaded_options& x);
 

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/bind.hpp"
+#include "nodes/access.hpp"
 #include "nodes/cli_commands.hpp"
 
 namespace sotto {
@@ -29,6 +30,13 @@ std::vector<std::string> warnings_of(const options& x) {
       if (!path.empty() && !is_file(path))
         out.push_back(fmt::format("deployment {}: there is no file {}", d.name, path));
   }
+  for (auto& path : {x.edge.tls_certificate, x.edge.tls_key})
+    if (!path.empty() && !is_file(path))
+      out.push_back(fmt::format("gateway: there is no file {}", path));
+  if (!x.edge.open && !is_loopback(x.gateway.listen) && !is_file(x.edge.keys_file))
+    out.push_back(fmt::format("gateway: others can reach {}, so the node will not start without an "
+                              "API key: \"sotto keys create\" makes one",
+                              x.gateway.listen));
   auto folder = find_data_files(x);
   for (auto name : {"emotion.bin", "words.bin"})
     if (auto path = fs::path{folder} / name; !is_file(path.string()))

@@ -91,7 +91,7 @@ std::string progress_line(const json& x) {
 
 int memory_list_command(const cli_call& call) {
   constexpr uint64_t longest_page = 1000;
-  node_client client{call.url};
+  node_client client{call.url, call.api_key, call.ca_file};
   auto left = call.limit == 0 ? std::numeric_limits<uint64_t>::max() : call.limit;
   for (auto after = call.after; left > 0;) {
     auto target = fmt::format("/v1/memories?user={}&limit={}", percent_encoded(call.user),
@@ -113,7 +113,7 @@ int memory_list_command(const cli_call& call) {
 
 int memory_search_command(const cli_call& call) {
   json body{{"user", call.user}, {"query", call.query}, {"k", call.k}};
-  auto x = read_page(node_client{call.url}.call(
+  auto x = read_page(node_client{call.url, call.api_key, call.ca_file}.call(
       "POST", "/v1/memories/search", body.dump(-1, ' ', false, json::error_handler_t::replace)));
   if (!x.ok)
     return exit_failure;
@@ -155,7 +155,7 @@ int memory_forget_command(const cli_call& call) {
   auto target = call.id.empty()
                     ? "/v1/users/" + user
                     : fmt::format("/v1/memories/{}?user={}", percent_encoded(call.id), user);
-  auto answer = node_client{call.url}.call("DELETE", target, "");
+  auto answer = node_client{call.url, call.api_key, call.ca_file}.call("DELETE", target, "");
   if (!answer.ok()) {
     complain(printable(explain(answer)));
     return exit_failure;

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "config/rules.hpp"
+#include "messages/time_text.hpp"
 #include "nodes/cli.hpp"
 
 namespace sotto {
@@ -18,6 +19,9 @@ struct given {
   std::string data;
   std::string listen;
   std::string data_files;
+  std::string keys_file;
+  std::string ceiling;
+  std::string expires;
 };
 
 void add_sources(app& to, given& x) {
@@ -41,9 +45,7 @@ void add_json(app& to, given& x, const std::string& names = "--json") {
 }
 
 std::string check_url(const std::string& x) {
-  return rule::is_http_url(x) && x.starts_with("http://")
-             ? ""
-             : "must be an http:// URL such as http://127.0.0.1:7700";
+  return rule::is_http_url(x) ? "" : "must be a URL such as http://127.0.0.1:7700";
 }
 
 void add_url(app& to, given& x) {
@@ -55,6 +57,51 @@ void add_url(app& to, given& x) {
 void add_client_flags(app& to, given& x) {
   add_url(to, x);
   to.add_option("--user", x.call.user, "Whose memory")->capture_default_str();
+  to.add_option("--key", x.call.api_key,
+                "The API key (better SOTTO_API_KEY: others see command lines)");
+  to.add_option("--ca", x.call.ca_file, "PEM file of further authorities to trust with https")
+      ->check(CLI::ExistingFile);
+}
+
+std::string check_name(const std::string& x) {
+  return rule::is_name(x) ? "" : "must be a name without slash, at most 100 bytes";
+}
+
+std::string check_time(const std::string& x) {
+  return parse_rfc3339(x) ? "" : "must be a time such as 2027-01-01T00:00:00Z (RFC 3339)";
+}
+
+void add_keys(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto keys = root.add_subcommand("keys", "Make, list or revoke the API keys of a node");
+  keys->require_subcommand(1);
+  auto add = [&](const char* name, const char* help, cli_command meaning) {
+    auto to = keys->add_subcommand(name, help);
+    add_sources(*to, x);
+    to->add_option("--data", x.data, "The node's folder (node.data)");
+    to->add_option("--keys", x.keys_file, "The file of the keys (gateway.keys)");
+    add_json(*to, x);
+    commands.emplace_back(to, meaning);
+    return to;
+  };
+  auto create = add("create", "Make a key and print it, once", cli_command::keys_create);
+  auto& key = x.call.key;
+  CLI::Validator a_name{check_name, "NAME"};
+  create->add_option("--tenant", key.tenant, "Whose data it reaches")->required()->check(a_name);
+  create->add_option("--name", key.name, "What it is for")->check(a_name);
+  create->add_option("--priority-ceiling", x.ceiling, "The most important level of its calls")
+      ->check(CLI::IsMember({"critical", "high", "normal", "low", "background"}));
+  auto rate =
+      create->add_option("--rate", key.rate, "Requests a second")->check(CLI::Range(0.001, 1e6));
+  create
+      ->add_option("--burst", key.burst, "How many may come at once; a second's worth if not given")
+      ->check(CLI::Range(1, 1'000'000))
+      ->needs(rate);
+  create->add_flag("--admin", key.admin, "It may read metrics and act for all tenants");
+  create->add_option("--expires", x.expires, "Until when it is valid")
+      ->check(CLI::Validator(check_time, "RFC3339"));
+  add("list", "Print what is known of them", cli_command::keys_list);
+  auto revoke = add("revoke", "Have a key refused from now on", cli_command::keys_revoke);
+  revoke->add_option("id", x.call.id, "The key's id, as listed")->required();
 }
 
 void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
@@ -135,6 +182,8 @@ void order_sources(given& x) {
     named.push_back("node.data=" + x.data);
   if (!x.listen.empty())
     named.push_back("gateway.listen=" + x.listen);
+  if (!x.keys_file.empty())
+    named.push_back("gateway.keys=" + x.keys_file);
   if (!x.data_files.empty())
     named.push_back("node.data_files=" + x.data_files);
   auto& all = x.call.sources.assignments;
@@ -155,6 +204,7 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   x.call.sources.environment = environment;
   x.call.url = value_of(environment, "SOTTO_URL", "http://127.0.0.1:7700");
   x.call.user = value_of(environment, "USER", "me");
+  x.call.api_key = value_of(environment, "SOTTO_API_KEY", "");
   app root{"Sotto: an actor runtime for conversational AI", "sotto"};
   root.set_version_flag("--version", "sotto " SOTTO_VERSION);
   root.require_subcommand(1);
@@ -170,6 +220,7 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   add_chat(root, x, commands);
   add_senses(root, x, commands);
   add_memory(root, x, commands);
+  add_keys(root, x, commands);
   add_config(root, x, commands);
   try {
     std::reverse(arguments.begin(), arguments.end());
@@ -186,6 +237,8 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   // The default from the environment is not seen by the flag's own check.
   if (auto problem = check_url(x.call.url); !problem.empty())
     return cli_exit{exit_bad_use, "", "SOTTO_URL: " + problem + "\n"};
+  x.call.key.ceiling = priority_from(x.ceiling).value_or(priority::critical);
+  x.call.key.expires = parse_rfc3339(x.expires).value_or(0);
   order_sources(x);
   return std::move(x.call);
 }

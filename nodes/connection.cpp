@@ -95,6 +95,8 @@ void connection_state::begin_stream() {
       {"Cache-Control", "no-cache"}, {"Sotto-Trace", work_.trace}, {"x-request-id", work_.trace}};
   if (work_.recovered)
     head.headers.emplace_back("Sotto-Recovered", *work_.recovered ? "true" : "false");
+  if (work_.lowered)
+    head.headers.emplace_back("Sotto-Priority", to_string(work_.ctx.level));
   channel_->begin(std::move(head));
   channel_->piece(chat_first_event(stream_model(), work_.trace, seconds_now()));
 }
@@ -108,6 +110,8 @@ void connection_state::completed(uint64_t ticket, turn_reply reply) {
     body["text"] = std::move(reply.text);
     body["model"] = std::move(reply.model);
     body["finish_reason"] = std::move(reply.finish_reason);
+    if (x.lowered)
+      body["priority"] = to_string(*x.lowered);
     return tell(x.id, "reply", x.trace, std::move(body));
   }
   auto created = self_->unix_micros();
@@ -250,6 +254,7 @@ connection_actor::behavior_type connection(actor_of<connection_actor, connection
         state.completed(ticket, std::move(x));
       },
       [&state](const context&, atom::request, http_call& call) { state.request(std::move(call)); },
+      [&state](const context&, atom::upgrade, caller& who) { state.admitted(std::move(who)); },
       [&state](const context&, atom::upgrade, bool json) { state.upgraded(json); },
       [&state](const context&, atom::frame, const std::string& bytes) { state.frame(bytes); },
       [&state](const context&, atom::cancel) { state.closed(); },
@@ -266,6 +271,7 @@ socket_owner connect_sockets(caf::actor_system& system, std::shared_ptr<gateway_
         },
         {},
         [actor] { caf::anon_send<caf::message_priority::high>(actor, context{}, atom::cancel_v); },
+        [actor](caller who) { caf::anon_send(actor, context{}, atom::upgrade_v, std::move(who)); },
         [actor](bool json) { caf::anon_send(actor, context{}, atom::upgrade_v, json); },
         [actor](std::string bytes) {
           caf::anon_send(actor, context{}, atom::frame_v, std::move(bytes));

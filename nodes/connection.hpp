@@ -14,6 +14,7 @@
 
 // Stays within the process.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::http_call)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::caller)
 
 namespace sotto {
 
@@ -23,8 +24,10 @@ using connection_actor = turn_client_actor::extend<
     // Of a pass-through generation.
     caf::reacts_to<context, atom::token, uint64_t, std::string>,
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
-    // From the socket, in order: a request; it became a WebSocket (true: JSON); a frame.
-    caf::reacts_to<context, atom::request, http_call>, caf::reacts_to<context, atom::upgrade, bool>,
+    // From the socket, in order: a request; who speaks on its WebSocket; it became one (true:
+    // JSON); a frame.
+    caf::reacts_to<context, atom::request, http_call>,
+    caf::reacts_to<context, atom::upgrade, caller>, caf::reacts_to<context, atom::upgrade, bool>,
     caf::reacts_to<context, atom::frame, std::string>,
     // From the socket, control: it closed. Running turns are cancelled.
     caf::reacts_to<context, atom::cancel>,
@@ -43,6 +46,7 @@ public:
             std::shared_ptr<reply_channel> channel);
 
   void request(http_call call);
+  void admitted(caller who) { who_ = std::move(who); }
   void upgraded(bool json);
   void frame(const std::string& bytes);
   void closed();
@@ -74,6 +78,8 @@ private:
     /// A stream that is taken up again goes on where it was cut.
     std::optional<bool> recovered;
     bool done = true;
+    /// The key allows no more than the level of `ctx`, which is not the one asked for.
+    bool lowered = false;
   };
 
   /// A turn that runs for this socket.
@@ -84,6 +90,8 @@ private:
     /// Of a WebSocket call.
     nlohmann::json id;
     std::string trace;
+    /// The level it runs at, where the key does not allow the one asked for.
+    std::optional<priority> lowered;
   };
 
   // HTTP, connection_http.cpp
@@ -129,6 +137,7 @@ private:
 
   // WebSocket, connection_socket.cpp
   void serve(frontend_call call);
+  failure over_rate() const;
   void say_call(const context& ctx, const frontend_call& call, const std::string& trace);
   void memory_call(const context& ctx, const frontend_call& call, const std::string& trace);
   void forget_call(const context& ctx, const frontend_call& call, const std::string& trace);
@@ -142,6 +151,8 @@ private:
   self_pointer self_ = nullptr;
   std::shared_ptr<gateway_handles> to_;
   std::shared_ptr<reply_channel> channel_;
+  /// Of the request under way, or of the WebSocket.
+  caller who_;
   http_work work_;
   std::unordered_map<uint64_t, running_turn> running_;
   uint64_t next_ticket_ = 1;

@@ -56,6 +56,7 @@ void connection_state::request(http_call call) {
   work_.done = false;
   work_.received = call.received;
   work_.on = route_of(call.path);
+  who_ = call.who;
   failure why;
   auto level = priority::normal;
   if (!call.priority.empty()) {
@@ -65,7 +66,8 @@ void connection_state::request(http_call call) {
       why = {ec::invalid, "'Sotto-Priority' must be critical, high, normal, low or background",
              "Sotto-Priority"};
   }
-  work_.ctx = self_->services().new_flow(self_->nanos(), 0, level);
+  work_.lowered = !call.priority.empty() && who_.allowed(level) != level;
+  work_.ctx = self_->services().new_flow(self_->nanos(), 0, who_.allowed(level));
   if (auto given = context_from_traceparent(call.traceparent)) {
     work_.ctx.trace_hi = given->trace_hi;
     work_.ctx.trace_lo = given->trace_lo;
@@ -172,7 +174,7 @@ void connection_state::route_get(http_call& call) {
   if (path != "/v1/memories")
     return refuse({ec::not_found, "there is no GET " + path, {}});
   failure why;
-  auto query = read_page(call.query, why);
+  auto query = read_page(call.query, who_.tenant, why);
   if (why)
     return refuse(why);
   self_
@@ -184,7 +186,7 @@ void connection_state::route_get(http_call& call) {
 void connection_state::route_delete(http_call& call) {
   constexpr std::string_view memories = "/v1/memories/", users = "/v1/users/";
   if (call.path.starts_with(users) && call.path.size() > users.size()) {
-    owner_key owner{"default", percent_decode(std::string_view{call.path}.substr(users.size()))};
+    owner_key owner{who_.tenant, percent_decode(std::string_view{call.path}.substr(users.size()))};
     self_->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::forget_v, owner)
         .then([this](const forget_receipt& x) { answer(to_json_value(x)); },
               [this](const caf::error& err) { refuse(to_failure(err)); });
@@ -192,7 +194,7 @@ void connection_state::route_delete(http_call& call) {
   }
   if (!call.path.starts_with(memories) || call.path.size() == memories.size())
     return refuse({ec::not_found, "there is no DELETE " + call.path, {}});
-  owner_key owner{"default", query_value(call.query, "user")};
+  owner_key owner{who_.tenant, query_value(call.query, "user")};
   if (owner.owner.empty())
     return refuse({ec::invalid, "'user' is required", "user"});
   auto id = percent_decode(std::string_view{call.path}.substr(memories.size()));
@@ -226,7 +228,8 @@ void connection_state::chat(const http_call& call) {
 
 void connection_state::plain_chat(const http_call& call) {
   failure why;
-  static_cast<plain_chat_call&>(work_.batch) = read_plain_chat(call.body, to_->with, why);
+  static_cast<plain_chat_call&>(work_.batch) =
+      read_plain_chat(call.body, who_.tenant, to_->with, why);
   if (why)
     return answer(plain_error(why));
   work_.as = shape::plain;
@@ -235,7 +238,7 @@ void connection_state::plain_chat(const http_call& call) {
 
 void connection_state::plain_batch(const http_call& call) {
   failure why;
-  work_.batch = read_plain_batch(call.body, to_->with, why);
+  work_.batch = read_plain_batch(call.body, who_.tenant, to_->with, why);
   if (why)
     return answer(plain_error(why));
   work_.as = shape::plain_batch;
@@ -265,7 +268,7 @@ void connection_state::remember(const http_call& call) {
   auto body = parse_json(call.body, why);
   auto ask = std::make_shared<remember_call>();
   if (!why)
-    *ask = read_remember(body, why);
+    *ask = read_remember(body, who_.tenant, why);
   if (why)
     return refuse(why);
   remember_all(
@@ -278,7 +281,7 @@ void connection_state::search(const http_call& call) {
   auto body = parse_json(call.body, why);
   memory_query query;
   if (!why)
-    query = read_search(body, why);
+    query = read_search(body, who_.tenant, why);
   if (why)
     return refuse(why);
   recall(
@@ -320,6 +323,8 @@ void connection_state::answer(http_answer x) {
     return channel_->end();
   x.headers.emplace_back("Sotto-Trace", work_.trace);
   x.headers.emplace_back("x-request-id", work_.trace);
+  if (work_.lowered)
+    x.headers.emplace_back("Sotto-Priority", to_string(work_.ctx.level));
   channel_->respond(std::move(x));
 }
 

@@ -50,8 +50,8 @@ void connection_state::frame(const std::string& bytes) {
 }
 
 void connection_state::serve(frontend_call call) {
-  auto ctx =
-      self_->services().new_flow(self_->nanos(), call.deadline_ms * nanos_per_ms, call.level);
+  auto ctx = self_->services().new_flow(self_->nanos(), call.deadline_ms * nanos_per_ms,
+                                        who_.allowed(call.level));
   if (auto given = context_from_traceparent(call.trace)) {
     ctx.trace_hi = given->trace_hi;
     ctx.trace_lo = given->trace_lo;
@@ -65,6 +65,8 @@ void connection_state::serve(frontend_call call) {
                       {ec::overloaded, "too many calls are under way on this socket", {}});
   if (to_->draining)
     return tell_error(call.id, trace, {ec::unavailable, "the node is shutting down", {}});
+  if (auto why = over_rate())
+    return tell_error(call.id, trace, why);
   auto is = [&](const char* type, const char* to) {
     return call.type == type && (call.to.empty() || call.to == to);
   };
@@ -83,12 +85,22 @@ void connection_state::serve(frontend_call call) {
               "type"});
 }
 
+failure connection_state::over_rate() const {
+  auto x = who_.rate ? who_.rate->take(self_->nanos()) : rate_verdict{};
+  if (x.allowed)
+    return {};
+  return {ec::overloaded,
+          fmt::format("the rate limit of this API key is passed; again in {} ms",
+                      (x.wait + nanos_per_ms - 1) / nanos_per_ms),
+          {}};
+}
+
 void connection_state::say_call(const context& ctx, const frontend_call& call,
                                 const std::string& trace) {
   failure why;
   field_reader fields{call.body, why, "body."};
   turn_request turn;
-  turn.owner = {"default", fields.id("user", max_name_bytes)};
+  turn.owner = {who_.tenant, fields.id("user", max_name_bytes)};
   turn.text = fields.text("text", to_->with.limits.max_text, true);
   turn.conversation = fields.id("conversation", max_name_bytes);
   turn.speaker = fields.text("speaker", max_name_bytes);
@@ -110,6 +122,8 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   running_turn what;
   what.id = call.id;
   what.trace = trace;
+  if (ctx.level != call.level)
+    what.lowered = ctx.level;
   say(ctx, std::move(turn), std::move(what));
 }
 
@@ -133,7 +147,7 @@ void connection_state::memory_call(const context& ctx, const frontend_call& call
                                    const std::string& trace) {
   failure why;
   if (call.type == "recall") {
-    auto query = read_search(call.body, why);
+    auto query = read_search(call.body, who_.tenant, why);
     if (why)
       return tell_error(call.id, trace, why);
     ++calls_;
@@ -151,7 +165,7 @@ void connection_state::memory_call(const context& ctx, const frontend_call& call
   }
   auto many = call.body.find("memories");
   auto ask = std::make_shared<remember_call>(
-      read_remember(many == call.body.end() ? call.body : *many, why));
+      read_remember(many == call.body.end() ? call.body : *many, who_.tenant, why));
   if (why)
     return tell_error(call.id, trace, why);
   ++calls_;
@@ -171,7 +185,7 @@ void connection_state::forget_call(const context& ctx, const frontend_call& call
                                    const std::string& trace) {
   failure why;
   field_reader fields{call.body, why, "body."};
-  owner_key owner{"default", fields.id("user", max_name_bytes, true)};
+  owner_key owner{who_.tenant, fields.id("user", max_name_bytes, true)};
   auto id = fields.id("id", max_name_bytes);
   if (why)
     return tell_error(call.id, trace, why);

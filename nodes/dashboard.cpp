@@ -15,15 +15,18 @@ section{background:#fff;border-radius:8px;padding:16px}h1{font-size:20px;margin:
 form{display:flex;gap:8px;margin-top:8px}input{font:inherit;padding:6px;flex:1;min-width:0}
 table{width:100%;border-collapse:collapse;font-size:14px}td:last-child{text-align:right;font-variant-numeric:tabular-nums}
 </style></head><body>
-<header><h1>Sotto</h1><span id="state">...</span></header><main>
+<header><h1>Sotto</h1><span id="state">...</span><input id="key" type="password" aria-label="API key" placeholder="API key, if the node asks for one" autocomplete="off"></header><main>
 <section><h2>Talk</h2><div id="lines"></div>
 <form id="say"><input id="user" value="guest" aria-label="user" size="8"><input id="text" aria-label="text" placeholder="Say something" autocomplete="off"><button>Send</button></form></section>
 <section><h2>This node</h2><table id="figures"></table></section></main><script>
 const $=id=>document.getElementById(id)
+// Kept for this tab only.
+$('key').value=sessionStorage.getItem('key')||'';$('key').onchange=()=>{sessionStorage.setItem('key',$('key').value.trim());figures()}
+const auth=()=>$('key').value.trim()?{authorization:'Bearer '+$('key').value.trim()}:{}
 function line(cls,text){const p=document.createElement('p');p.className=cls;p.textContent=text;$('lines').append(p);p.scrollIntoView();return p}
 $('say').onsubmit=async e=>{e.preventDefault();const text=$('text').value.trim();if(!text)return;$('text').value=''
 line('',text);const out=line('own','')
-try{const r=await fetch('/v1/chat/completions',{method:'POST',headers:{'content-type':'application/json'},
+try{const r=await fetch('/v1/chat/completions',{method:'POST',headers:{'content-type':'application/json',...auth()},
 body:JSON.stringify({user:$('user').value,stream:true,messages:[{role:'user',content:text}]})})
 if(!r.ok){out.textContent=(await r.json()).error.message;return}
 const reader=r.body.getReader(),dec=new TextDecoder();let rest=''
@@ -36,7 +39,8 @@ if(x.sotto)line('note','mood: '+x.sotto.emotion.primary+(x.sotto.memories.length
 }catch(err){out.textContent='no answer: '+err.message}}
 let last=null
 async function figures(){try{const ready=await fetch('/readyz');$('state').textContent=ready.ok?'ready':'not ready'
-const text=await(await fetch('/metrics')).text(),sum={};for(const l of text.split('\n')){const m=/^([a-z_]+)(\{[^}]*\})? ([-0-9.e+]+)$/.exec(l);if(m)sum[m[1]]=(sum[m[1]]||0)+Number(m[3])}
+const answer=await fetch('/metrics',{headers:auth()});if(!answer.ok){const tr=document.createElement('tr');tr.append((await answer.json()).error.message);return $('figures').replaceChildren(tr)}
+const text=await answer.text(),sum={};for(const l of text.split('\n')){const m=/^([a-z_]+)(\{[^}]*\})? ([-0-9.e+]+)$/.exec(l);if(m)sum[m[1]]=(sum[m[1]]||0)+Number(m[3])}
 const now=performance.now(),rate=k=>last?((sum[k]||0)-(last.sum[k]||0))/((now-last.now)/1000):0
 const rows=[['Requests/s',rate('sotto_http_requests_total').toFixed(1)],['Messages/s',rate('sotto_messages_total').toFixed(0)],['Actors',sum.sotto_actors],['Sockets',sum.sotto_sockets],['Durable writes',sum.sotto_store_writes_total||0],['Memory (MB)',((sum.process_resident_memory_bytes||0)/1e6).toFixed(0)]]
 last={now,sum};$('figures').replaceChildren(...rows.map(r=>{const tr=document.createElement('tr');for(const x of r){const td=document.createElement('td');td.textContent=x;tr.append(td)}return tr}))

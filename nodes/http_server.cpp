@@ -18,8 +18,8 @@ namespace {
 
 class server final : public http_server, public std::enable_shared_from_this<server> {
 public:
-  server(reactor& io, const gateway_options& limits, socket_owner owner)
-      : acceptor_(io.io()), retry_(io.io()), limits_(limits), owner_(std::move(owner)) {}
+  server(reactor& io, std::shared_ptr<gate> at, tls_context tls)
+      : acceptor_(io.io()), retry_(io.io()), gate_(std::move(at)), tls_(std::move(tls)) {}
 
   error_code bind(const tcp::endpoint& at) {
     error_code ec;
@@ -41,20 +41,42 @@ public:
         return;
       if (ec)
         return self->accept_later(ec);
-      if (self->counts_->open < self->limits_.max_connections)
+      if (self->make_room())
         self->start(std::move(socket));
       self->accept();
     });
   }
 
+  /// Whether one more socket may come in. Ten thousand that connect and say nothing must not keep
+  /// out those who do.
+  bool make_room() {
+    if (gate_->counts->open < gate_->limits.max_connections)
+      return true;
+    for (auto* idle : {&gate_->silent, &gate_->answered})
+      if (!idle->empty()) {
+        idle->front()->finish();
+        return true;
+      }
+    return false;
+  }
+
   void start(tcp::socket socket) {
-    auto made = std::make_shared<http_session>(std::move(socket), limits_, counts_);
+    error_code ec;
+    auto from = socket.remote_endpoint(ec);
+    auto place =
+        ec ? nullptr : gate_->counts->take(from.address(), gate_->edge.max_connections_per_address);
+    if (!place)
+      return;
+    client_stream::plain plain{std::move(socket)};
+    auto made = std::make_shared<http_session>(tls_ ? client_stream{std::move(plain), *tls_}
+                                                    : client_stream{std::move(plain)},
+                                               gate_, std::move(place));
     if (sessions_.size() >= next_sweep_) {
       std::erase_if(sessions_, [](auto& x) { return x.expired(); });
       next_sweep_ = std::max<size_t>(64, 2 * sessions_.size());
     }
     sessions_.push_back(made);
-    made->start(owner_);
+    made->start();
   }
 
   // Out of descriptors, most likely: they come back as sockets close.
@@ -73,7 +95,18 @@ public:
                                     : fmt::format("{}:{}", host, bound_.port());
   }
 
-  std::shared_ptr<const socket_counts> counts() const override { return counts_; }
+  std::shared_ptr<const socket_counts> counts() const override { return gate_->counts; }
+
+  void use(tls_context tls) override {
+    boost::asio::post(acceptor_.get_executor(),
+                      [self = shared_from_this(), tls = std::move(tls)] { self->tls_ = tls; });
+  }
+
+  void check_callers() override {
+    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
+      self->each([](http_session& x) { x.check_caller(); });
+    });
+  }
 
   void stop() override {
     boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
@@ -106,7 +139,7 @@ private:
     auto late = monotonic_nanos() >= until;
     if (late)
       each([](http_session& x) { x.finish(); });
-    if (late || counts_->open == 0)
+    if (late || gate_->counts->open == 0)
       return done->set_value();
     retry_.expires_after(std::chrono::milliseconds{5});
     retry_.async_wait(
@@ -115,11 +148,10 @@ private:
 
   tcp::acceptor acceptor_;
   boost::asio::steady_timer retry_;
-  const gateway_options& limits_;
-  socket_owner owner_;
+  std::shared_ptr<gate> gate_;
+  tls_context tls_;
   std::vector<std::weak_ptr<http_session>> sessions_;
   size_t next_sweep_ = 64;
-  std::shared_ptr<socket_counts> counts_ = std::make_shared<socket_counts>();
   tcp::endpoint bound_;
 };
 
@@ -143,16 +175,16 @@ caf::expected<tcp::endpoint> endpoint_of(reactor& io, const std::string& listen)
 } // namespace
 
 caf::expected<std::shared_ptr<http_server>>
-http_server::open(reactor& io, const gateway_options& limits, socket_owner owner) {
-  auto at = endpoint_of(io, limits.listen);
+http_server::open(reactor& io, std::shared_ptr<gate> with, tls_context tls) {
+  auto listen = with->limits.listen;
+  auto at = endpoint_of(io, listen);
   if (!at)
     return at.error();
-  auto made = std::make_shared<server>(io, limits, std::move(owner));
+  auto made = std::make_shared<server>(io, std::move(with), std::move(tls));
   if (auto ec = made->bind(*at))
-    return to_error(
-        {sotto::ec::invalid,
-         fmt::format("gateway.listen: cannot listen on {}: {}", limits.listen, ec.message()),
-         "gateway.listen"});
+    return to_error({sotto::ec::invalid,
+                     fmt::format("gateway.listen: cannot listen on {}: {}", listen, ec.message()),
+                     "gateway.listen"});
   boost::asio::post(io.io(), [made] { made->accept(); });
   return std::shared_ptr<http_server>{made};
 }

@@ -1,6 +1,7 @@
 #include "nodes/http_session_impl.hpp"
 
 #include <boost/asio/bind_executor.hpp>
+#include <poll.h>
 
 #include "nodes/json_output.hpp"
 #include "nodes/websocket_session.hpp"
@@ -12,7 +13,14 @@ namespace {
 
 constexpr auto actors_path = "/v1/actors";
 constexpr auto linger_timeout = std::chrono::seconds{2};
-constexpr size_t most_dropped = 256 << 20;
+/// Of somebody without a key: bytes that are read to keep the connection, and to get the answer
+/// through.
+constexpr size_t small_body = 64 << 10, most_of_strangers = 1 << 20;
+constexpr auto farewell_timeout = std::chrono::seconds{2};
+constexpr auto look_again_after = std::chrono::milliseconds{250};
+/// Room for the first read of a socket, of which there may be many that say nothing, and of later
+/// ones.
+constexpr size_t first_read = 1 << 10, later_read = 16 << 10;
 
 http_verb verb_of(http::verb x) {
   switch (x) {
@@ -37,22 +45,45 @@ std::string text(boost::beast::string_view x) {
 
 } // namespace
 
-http_session::http_session(tcp::socket socket, const gateway_options& limits,
-                           std::shared_ptr<socket_counts> counts)
-    : stream_(std::move(socket)), limits_(limits), counts_(std::move(counts)) {
-  ++counts_->open;
+http_session::http_session(client_stream stream, std::shared_ptr<gate> at,
+                           std::shared_ptr<void> place)
+    : stream_(std::move(stream)), gate_(std::move(at)), limits_(gate_->limits),
+      place_(std::move(place)) {
   error_code ignored;
   stream_.socket().set_option(tcp::no_delay{true}, ignored);
 }
 
-http_session::~http_session() {
-  if (counted_)
-    --counts_->open;
+void http_session::start() {
+  idle_in(gate_->silent);
+  auto* tls = stream_.secured();
+  if (!tls)
+    return read_head(true);
+  stream_.expires_after(gate_->edge.tls_handshake_timeout);
+  tls->async_handshake(boost::asio::ssl::stream_base::server,
+                       [self = shared_from_this()](error_code ec) {
+                         if (ec || self->closed_)
+                           self->finish();
+                         else
+                           self->read_head(true);
+                       });
 }
 
-void http_session::start(const socket_owner& owner) {
-  events_ = owner(shared_from_this());
-  read_head(true);
+void http_session::idle_in(idle_sockets& where) {
+  idle_no_more();
+  where.splice(where.end(), own_, place_in_list_);
+  idle_in_ = &where;
+}
+
+void http_session::idle_no_more() {
+  if (!idle_in_)
+    return;
+  own_.splice(own_.end(), *std::exchange(idle_in_, nullptr), place_in_list_);
+}
+
+// Not before it has something to say: silent sockets cost no actor.
+void http_session::meet_owner() {
+  if (!events_.request)
+    events_ = gate_->owner(shared_from_this());
 }
 
 // -- reading ------------------------------------------------------------------------------------
@@ -61,11 +92,14 @@ void http_session::read_head(bool first) {
   parser_.emplace();
   parser_->header_limit(static_cast<uint32_t>(limits_.max_header));
   parser_->body_limit(limits_.max_body);
+  also_.clear();
+  if (!first)
+    idle_in(gate_->answered);
   // Between requests a kept-alive client may be silent for long; the first must come soon.
   stream_.expires_after(first ? limits_.header_timeout : limits_.idle_timeout);
   if (buffer_.size() > 0)
     return read_head_on();
-  stream_.async_read_some(buffer_.prepare(16 * 1024),
+  stream_.async_read_some(buffer_.prepare(first ? first_read : later_read),
                           [self = shared_from_this()](error_code ec, size_t size) {
                             if (ec)
                               return self->finish();
@@ -83,8 +117,14 @@ void http_session::read_head_on() {
 }
 
 void http_session::got_head(error_code ec) {
+  idle_no_more();
   if (ec)
     return refuse(ec);
+  auto verdict = ask_at_door();
+  who_ = std::move(verdict.who);
+  also_ = std::move(verdict.headers);
+  if (verdict.answer)
+    return turn_away(std::move(*verdict.answer));
   auto& request = parser_->get();
   if (boost::beast::websocket::is_upgrade(request))
     return upgrade();
@@ -93,6 +133,44 @@ void http_session::got_head(error_code ec) {
   if (boost::beast::iequals(request[http::field::expect], "100-continue"))
     return go_on();
   read_body();
+}
+
+access_verdict http_session::ask_at_door() {
+  auto& request = parser_->get();
+  auto view = [&](auto field) {
+    auto x = request[field];
+    return std::string_view{x.data(), x.size()};
+  };
+  auto target = request.target();
+  visitor who;
+  who.verb = verb_of(request.method());
+  who.path = std::string_view{target.data(), target.size()};
+  who.path = who.path.substr(0, who.path.find('?'));
+  who.authorization = view(http::field::authorization);
+  who.tenant = view("Sotto-Tenant");
+  who.host = view(http::field::host);
+  who.origin = view(http::field::origin);
+  who.wanted_method = view(http::field::access_control_request_method);
+  who.websocket = boost::beast::websocket::is_upgrade(request);
+  who.protocols = view(http::field::sec_websocket_protocol);
+  return gate_->door.check(who, gate_->wall(), monotonic_nanos());
+}
+
+// A small body is read all the same, so that the connection can go on. A larger one is not: who is
+// not let in must not make the node keep it.
+void http_session::turn_away(http_answer answer) {
+  auto& request = parser_->get();
+  auto length = parser_->content_length();
+  auto waits = boost::beast::iequals(request[http::field::expect], "100-continue");
+  refusal_ = std::move(answer);
+  if (parser_->is_done())
+    return dispatch();
+  if (length && *length <= small_body && !waits)
+    return read_body();
+  keep_alive_ = head_only_ = false;
+  busy_ = linger_ = true;
+  droppable_ = most_of_strangers;
+  send(*std::exchange(refusal_, std::nullopt));
 }
 
 void http_session::go_on() {
@@ -118,6 +196,12 @@ void http_session::read_body() {
 
 void http_session::dispatch() {
   auto& request = parser_->get();
+  keep_alive_ = request.keep_alive();
+  head_only_ = request.method() == http::verb::head;
+  busy_ = true;
+  ++round_;
+  if (refusal_)
+    return send(*std::exchange(refusal_, std::nullopt));
   http_call call;
   call.verb = verb_of(request.method());
   auto target = text(request.target());
@@ -133,11 +217,9 @@ void http_session::dispatch() {
   call.traceparent = text(request["traceparent"]);
   call.body = std::move(request.body());
   call.received = received_;
-  keep_alive_ = request.keep_alive();
-  head_only_ = call.verb == http_verb::head;
-  busy_ = true;
-  ++round_;
+  call.who = who_;
   stream_.expires_never();
+  meet_owner();
   watch();
   events_.request(std::move(call));
 }
@@ -156,9 +238,25 @@ void http_session::peek() {
   stream_.socket().non_blocking(true, ec);
   auto size =
       stream_.socket().receive(boost::asio::buffer(&byte, 1), tcp::socket::message_peek, ec);
-  // More bytes are the next request: it waits for its turn.
+  // More bytes are the next request: it waits for its turn. Of TLS they may be its farewell, too,
+  // which hides that the end is behind it.
   if (size == 0 && ec != boost::asio::error::would_block)
     finish();
+  else if (stream_.secured())
+    look_again();
+}
+
+void http_session::look_again() {
+  pollfd socket{stream_.socket().native_handle(), POLLRDHUP, 0};
+  if (::poll(&socket, 1, 0) > 0)
+    return finish();
+  if (!watchdog_)
+    watchdog_.emplace(stream_.get_executor());
+  watchdog_->expires_after(look_again_after);
+  watchdog_->async_wait([self = shared_from_this(), round = round_](error_code ec) {
+    if (!ec && self->busy_ && !self->closed_ && round == self->round_)
+      self->look_again();
+  });
 }
 
 void http_session::refuse(error_code ec) {
@@ -194,14 +292,17 @@ void http_session::respond(http_answer answer) {
 }
 
 template <class Body>
-static void set_head(http::response<Body>& to, http_answer& from, bool keep_alive) {
+static void set_head(http::response<Body>& to, http_answer& from,
+                     const std::vector<std::pair<std::string, std::string>>& also,
+                     bool keep_alive) {
   to.version(11);
   to.result(from.status);
   to.set(http::field::server, "sotto");
   if (!from.content_type.empty())
     to.set(http::field::content_type, from.content_type);
-  for (auto& [name, value] : from.headers)
-    to.insert(name, value);
+  for (auto* headers : {&std::as_const(from.headers), &also})
+    for (auto& [name, value] : *headers)
+      to.insert(name, value);
   to.keep_alive(keep_alive);
 }
 
@@ -209,7 +310,7 @@ void http_session::send(http_answer answer) {
   if (!busy_ || closed_)
     return;
   auto response = std::make_shared<http::response<http::string_body>>();
-  set_head(*response, answer, keep_alive_);
+  set_head(*response, answer, also_, keep_alive_);
   response->body() = std::move(answer.body);
   response->prepare_payload();
   if (head_only_)
@@ -224,9 +325,20 @@ void http_session::answered(error_code ec) {
   busy_ = false;
   if (!ec && linger_ && !closed_)
     return linger();
-  if (ec || !keep_alive_ || closed_)
+  if (ec || closed_)
     return finish();
+  if (!keep_alive_)
+    return part();
   read_head(false);
+}
+
+// TLS says that it is over, so that the other side can tell this from a cut.
+void http_session::part() {
+  auto* tls = stream_.secured();
+  if (!tls)
+    return finish();
+  stream_.expires_after(farewell_timeout);
+  tls->async_shutdown([self = shared_from_this()](error_code) { self->finish(); });
 }
 
 // A client that still sends would be reset, and lose the answer, if the socket closed at once: what
@@ -242,8 +354,9 @@ void http_session::drop_rest() {
   buffer_.clear();
   stream_.async_read_some(buffer_.prepare(64 * 1024),
                           [self = shared_from_this()](error_code ec, size_t size) {
-                            self->dropped_ += size;
-                            if (ec || self->dropped_ > most_dropped)
+                            auto enough = size > self->droppable_;
+                            self->droppable_ -= std::min(size, self->droppable_);
+                            if (ec || enough)
                               self->finish();
                             else
                               self->drop_rest();
@@ -261,7 +374,7 @@ void http_session::start_stream(http_answer head) {
   if (!busy_ || closed_)
     return;
   head_ = std::make_shared<http::response<http::empty_body>>();
-  set_head(*head_, head, keep_alive_);
+  set_head(*head_, head, also_, keep_alive_);
   head_->chunked(true);
   serializer_ = std::make_shared<http::response_serializer<http::empty_body>>(*head_);
   streaming_ = true;
@@ -331,6 +444,9 @@ void http_session::finish() {
     return next->finish();
   if (std::exchange(closed_, true))
     return;
+  idle_no_more();
+  if (watchdog_)
+    watchdog_->cancel();
   error_code ignored;
   stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
   stream_.close();
@@ -347,6 +463,12 @@ void http_session::drain() {
     finish();
 }
 
+void http_session::check_caller() {
+  constexpr uint16_t policy_violation = 1008; // RFC 6455, 7.4.1
+  if (auto next = successor_.lock(); next && !gate_->door.holds(who_, gate_->wall()))
+    next->close(policy_violation, "the API key is no longer valid");
+}
+
 void http_session::upgrade() {
   auto path = text(parser_->get().target());
   if (path.substr(0, path.find('?')) != actors_path) {
@@ -355,10 +477,10 @@ void http_session::upgrade() {
     return send(error_answer({sotto::ec::not_found, "WebSockets are served at /v1/actors", {}}));
   }
   stream_.expires_never();
+  meet_owner();
+  events_.admitted(who_);
   closed_ = true; // this object's part ends here; CONNECTION goes on writing through it
-  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, counts_);
-  --counts_->open;
-  counted_ = false;
+  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, std::move(place_));
   successor_ = next;
   next->start(parser_->release(), std::exchange(events_, {}));
 }

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -39,6 +38,8 @@ struct socket_events {
   /// The client hung up while its request was under way, or the socket closed.
   std::function<void()> hung_up;
   std::function<void()> closed;
+  /// Who speaks on the WebSocket that comes next.
+  std::function<void(caller)> admitted;
   /// The socket became a WebSocket that speaks JSON (true) or msgpack; then its frames.
   std::function<void(bool)> upgraded;
   std::function<void(std::string)> frame;
@@ -48,10 +49,5 @@ struct socket_events {
 
 /// What makes CONNECTION for a new socket.
 using socket_owner = std::function<socket_events(std::shared_ptr<reply_channel>)>;
-
-/// Sockets that are open, shared by all of a server's.
-struct socket_counts {
-  std::atomic<size_t> open{0};
-};
 
 } // namespace sotto

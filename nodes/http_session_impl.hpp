@@ -4,6 +4,7 @@
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/http.hpp>
@@ -11,6 +12,8 @@
 
 #include <optional>
 
+#include "nodes/client_stream.hpp"
+#include "nodes/gate.hpp"
 #include "nodes/http_session.hpp"
 
 namespace sotto {
@@ -29,11 +32,10 @@ using error_code = boost::system::error_code;
 /// between requests by time.
 class http_session final : public reply_channel, public std::enable_shared_from_this<http_session> {
 public:
-  http_session(tcp::socket socket, const gateway_options& limits,
-               std::shared_ptr<socket_counts> counts);
-  ~http_session() override;
+  /// `place` counts the socket while it is open.
+  http_session(client_stream stream, std::shared_ptr<gate> at, std::shared_ptr<void> place);
 
-  void start(const socket_owner& owner);
+  void start();
 
   void respond(http_answer answer) override;
   void begin(http_answer head) override;
@@ -48,30 +50,51 @@ public:
   /// Closes it as soon as no request is under way.
   void drain();
 
+  /// Closes a WebSocket whose key no longer holds.
+  void check_caller();
+
 private:
   void read_head(bool first);
   void read_head_on();
   void got_head(error_code ec);
+  access_verdict ask_at_door();
+  void turn_away(http_answer answer);
   void go_on();
   void read_body();
   void dispatch();
   void watch();
   void peek();
+  void look_again();
   void refuse(error_code ec);
   void send(http_answer answer);
   void answered(error_code ec);
   void linger();
+  void part();
   void drop_rest();
   void start_stream(http_answer head);
   void add_piece(std::string bytes);
   void write_pieces();
   void wrote_piece(error_code ec);
   void upgrade();
+  void idle_in(idle_sockets& where);
+  void idle_no_more();
+  void meet_owner();
 
-  boost::beast::tcp_stream stream_;
+  client_stream stream_;
+  std::shared_ptr<gate> gate_;
   const gateway_options& limits_;
-  std::shared_ptr<socket_counts> counts_;
+  std::shared_ptr<void> place_;
+  /// This socket's place in a list of idle ones: here while it is in none.
+  idle_sockets own_{this};
+  idle_sockets::iterator place_in_list_ = own_.begin();
+  idle_sockets* idle_in_ = nullptr;
   socket_events events_;
+  caller who_;
+  /// What the answer bears besides its own headers.
+  std::vector<std::pair<std::string, std::string>> also_;
+  /// Was turned away; the answer when its body has been read.
+  std::optional<http_answer> refusal_;
+  std::optional<boost::asio::steady_timer> watchdog_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
   std::shared_ptr<http::response<http::empty_body>> head_;
@@ -90,10 +113,8 @@ private:
   bool ending_ = false;
   /// The request was refused before it was read whole.
   bool linger_ = false;
-  size_t dropped_ = 0;
+  size_t droppable_ = 256 << 20;
   bool closed_ = false;
-  /// This object is counted as an open socket.
-  bool counted_ = true;
 };
 
 } // namespace sotto

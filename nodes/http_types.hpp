@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "nodes/caller.hpp"
+
 namespace sotto {
 
 enum class http_verb : uint8_t { get, head, post, del, options, other };
@@ -18,6 +20,7 @@ struct http_call {
   /// Headers that the surfaces use; empty where missing.
   std::string user, conversation, priority, idempotency_key, last_event, traceparent;
   std::string body;
+  caller who;
   /// Monotonic nanoseconds when the first byte of the request was read.
   int64_t received = 0;
 };

@@ -49,7 +49,7 @@ std::string read_memory(field_reader& fields, memory& to) {
 
 } // namespace
 
-remember_call read_remember(const json& body, failure& why) {
+remember_call read_remember(const json& body, const std::string& tenant, failure& why) {
   remember_call result;
   result.array = body.is_array();
   auto count = result.array ? body.size() : 1;
@@ -67,7 +67,7 @@ remember_call read_remember(const json& body, failure& why) {
     auto user = read_memory(fields, x);
     auto [at, isnew] = writes.try_emplace(user, result.writes.size());
     if (isnew)
-      result.writes.push_back({{"default", user}, {}, {}, {}, {}});
+      result.writes.push_back({{tenant, user}, {}, {}, {}, {}});
     auto& write = result.writes[at->second];
     result.order.emplace_back(at->second, write.memories.size());
     write.memories.push_back(std::move(x));
@@ -75,10 +75,10 @@ remember_call read_remember(const json& body, failure& why) {
   return result;
 }
 
-memory_query read_search(const json& body, failure& why) {
+memory_query read_search(const json& body, const std::string& tenant, failure& why) {
   memory_query result;
   field_reader fields{body, why};
-  result.owner = {"default", fields.id("user", max_name_bytes, true)};
+  result.owner = {tenant, fields.id("user", max_name_bytes, true)};
   result.text = fields.text("query", max_text, true);
   result.k = static_cast<uint32_t>(fields.integer("k", 1, max_found).value_or(10));
   result.at = read_time(fields, "at");
@@ -86,9 +86,9 @@ memory_query read_search(const json& body, failure& why) {
   return result;
 }
 
-memory_page_query read_page(const std::string& query, failure& why) {
+memory_page_query read_page(const std::string& query, const std::string& tenant, failure& why) {
   memory_page_query result;
-  result.owner = {"default", query_value(query, "user")};
+  result.owner = {tenant, query_value(query, "user")};
   result.after = query_value(query, "after");
   if (result.owner.owner.empty() || result.owner.owner.size() > max_name_bytes)
     why = {ec::invalid, fmt::format("'user' is required, of at most {} bytes", max_name_bytes),

@@ -20,13 +20,13 @@ struct remember_call {
   std::vector<std::pair<size_t, size_t>> order;
   bool array = false;
 };
-remember_call read_remember(const nlohmann::json& body, failure& why);
+remember_call read_remember(const nlohmann::json& body, const std::string& tenant, failure& why);
 
 /// A request to `POST /v1/memories/search`.
-memory_query read_search(const nlohmann::json& body, failure& why);
+memory_query read_search(const nlohmann::json& body, const std::string& tenant, failure& why);
 
 /// A request to `GET /v1/memories?user=&limit=&after=`.
-memory_page_query read_page(const std::string& query, failure& why);
+memory_page_query read_page(const std::string& query, const std::string& tenant, failure& why);
 
 nlohmann::json remember_answer(const remember_call& call,
                                const std::vector<memory_receipt>& receipts);

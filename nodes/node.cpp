@@ -22,6 +22,7 @@
 #include "actors/store_writer.hpp"
 #include "nodes/cli.hpp"
 #include "nodes/connection.hpp"
+#include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
 #include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
@@ -46,6 +47,8 @@ void append_process(std::string& text) {
                       bytes);
 }
 
+constexpr auto file_watch_interval = std::chrono::seconds{1};
+
 class running_node final : public node {
 public:
   explicit running_node(const options& with)
@@ -61,6 +64,12 @@ public:
 
   failure open() {
     if (auto why = check_lanes(with_))
+      return why;
+    // Made before the files are read: what changes from here on is seen.
+    auto keys = watched_files{{with_.edge.keys_file}, [this] { door_->reload(); }};
+    auto certificate = watched_files{{with_.edge.tls_certificate, with_.edge.tls_key},
+                                     [this] { reload_certificate(); }};
+    if (auto why = open_door())
       return why;
     openblas_set_num_threads(1); // an actor's work stays on its thread
     auto opened = open_sqlite_store(with_.store);
@@ -78,11 +87,15 @@ public:
     start_models();
     start_partitions();
     gateway_->metrics_text = [this] { return metrics_text(); };
-    auto server =
-        http_server::open(reactor_, gateway_->with.limits, connect_sockets(*system_, gateway_));
+    auto server = http_server::open(
+        reactor_,
+        std::make_shared<gate>(gate{gateway_->with.limits, with_.edge, *door_, services_->wall,
+                                    connect_sockets(*system_, gateway_)}),
+        std::move(tls_));
     if (!server)
       return to_failure(server.error());
     server_ = std::move(*server);
+    watch_files({std::move(keys), std::move(certificate)});
     return {};
   }
 
@@ -102,6 +115,34 @@ public:
   }
 
 private:
+  failure open_door() {
+    door_ = std::make_unique<access>(with_.edge, with_.gateway.listen, services_->metrics);
+    if (auto why = door_->open())
+      return why;
+    if (!with_.edge.tls())
+      return {};
+    auto made = make_tls_context(with_.edge);
+    if (!made)
+      return to_failure(made.error());
+    tls_ = std::move(*made);
+    return {};
+  }
+
+  void watch_files(std::vector<watched_files> files) {
+    keep(system_->spawn<caf::detached>(file_watcher, std::move(files), file_watch_interval, [this] {
+      if (door_->changed(services_->wall()))
+        server_->check_callers();
+    }));
+  }
+
+  void reload_certificate() {
+    auto made = make_tls_context(with_.edge);
+    if (!made)
+      return spdlog::error("the certificate stays as it was: {}", to_failure(made.error()).message);
+    spdlog::info("read the certificate in {} again", with_.edge.tls_certificate);
+    server_->use(std::move(*made));
+  }
+
   void load_senses() {
     auto folder = find_data_files(with_);
     if (auto x = emotion_engine::load(folder + "/emotion.bin"))
@@ -275,11 +316,11 @@ private:
     if (!system_)
       return;
     reactor_.stop();
-    server_.reset();
     for (auto& x : owned_)
       caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
     // Connections that were cut still cancel their turns through the gateway.
     system_->await_all_actors_done();
+    server_.reset(); // FILE WATCHER may have been at it
     if (gateway_) {
       gateway_->partitions.clear();
       gateway_->emotion = emotion_actor{};
@@ -319,6 +360,8 @@ private:
   std::vector<embedding_actor> embeddings_;
   provider_embedding_actor provider_;
   std::shared_ptr<gateway_handles> gateway_;
+  std::unique_ptr<access> door_;
+  http_server::tls_context tls_;
   std::shared_ptr<http_server> server_;
   std::vector<caf::strong_actor_ptr> owned_;
 };
@@ -346,7 +389,7 @@ int run_node(const options& with) {
     spdlog::error("node cannot start: {}", to_failure(started.error()).message);
     return exit_failure;
   }
-  spdlog::info("node serves http://{}", (*started)->address());
+  spdlog::info("node serves {}://{}", with.edge.tls() ? "https" : "http", (*started)->address());
   int signal = 0;
   sigwait(&signals, &signal);
   spdlog::info("node drains; a second signal ends it at once");

@@ -129,7 +129,7 @@ void choose_model(const std::string& model, const surface& with, chat_call& to, 
 void choose_owner(const http_call& call, std::string user, turn_request& turn, failure& why) {
   if (user.empty())
     user = call.user;
-  turn.owner = {"default", user};
+  turn.owner = {call.who.tenant, user};
   turn.speaker = user.empty() ? "user" : user;
   turn.conversation = call.conversation.empty() ? user : call.conversation;
   turn.idempotency_key = call.idempotency_key;

@@ -20,15 +20,9 @@ std::optional<frontend_format> choose(boost::beast::string_view offered) {
 
 } // namespace
 
-websocket_session::websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
-                                     std::shared_ptr<socket_counts> counts)
-    : stream_(std::move(stream)), limits_(limits), counts_(std::move(counts)) {
-  ++counts_->open;
-}
-
-websocket_session::~websocket_session() {
-  --counts_->open;
-}
+websocket_session::websocket_session(client_stream stream, const gateway_options& limits,
+                                     std::shared_ptr<void> place)
+    : stream_(std::move(stream)), limits_(limits), place_(std::move(place)) {}
 
 void websocket_session::start(http::request<http::string_body> upgrade, socket_events events) {
   upgrade_ = std::move(upgrade);

@@ -12,9 +12,9 @@ namespace sotto {
 class websocket_session final : public reply_channel,
                                 public std::enable_shared_from_this<websocket_session> {
 public:
-  websocket_session(boost::beast::tcp_stream stream, const gateway_options& limits,
-                    std::shared_ptr<socket_counts> counts);
-  ~websocket_session() override;
+  /// `place` counts the socket while it is open.
+  websocket_session(client_stream stream, const gateway_options& limits,
+                    std::shared_ptr<void> place);
 
   /// Accepts the upgrade with the first subprotocol that both sides know; refuses it with 400
   /// where there is none.
@@ -39,9 +39,9 @@ private:
   void write();
   void shut(uint16_t code, const std::string& reason);
 
-  boost::beast::websocket::stream<boost::beast::tcp_stream> stream_;
+  boost::beast::websocket::stream<client_stream> stream_;
   const gateway_options& limits_;
-  std::shared_ptr<socket_counts> counts_;
+  std::shared_ptr<void> place_;
   http::request<http::string_body> upgrade_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;

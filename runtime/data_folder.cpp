@@ -26,14 +26,22 @@ std::string holder(int descriptor) {
 
 } // namespace
 
-caf::expected<std::unique_ptr<data_folder>> data_folder::open(const std::filesystem::path& path) {
+failure make_private_folder(const std::filesystem::path& path) {
   std::error_code err;
   if (path.has_parent_path())
     std::filesystem::create_directories(path.parent_path(), err);
   if (!err && mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
     err = {errno, std::generic_category()};
-  if (err)
-    return fail(path, "the data folder cannot be made: " + err.message());
+  if (!err)
+    return {};
+  return {ec::storage_failed,
+          fmt::format("{}: the data folder cannot be made: {}", path.string(), err.message()),
+          {}};
+}
+
+caf::expected<std::unique_ptr<data_folder>> data_folder::open(const std::filesystem::path& path) {
+  if (auto why = make_private_folder(path))
+    return to_error(why);
   auto lock = path / "lock";
   auto descriptor = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor < 0)

@@ -26,4 +26,7 @@ private:
   int descriptor_;
 };
 
+/// Makes a folder and those above it where they are missing; mode 0700 where it is new.
+failure make_private_folder(const std::filesystem::path& path);
+
 } // namespace sotto

@@ -73,8 +73,8 @@ export class Node {
     })
   }
 
-  /** Starts a node for the test `t` and waits until it is ready. */
-  static async start(t, { data = tempFolder(t), config, set = [], env = {}, listen } = {}) {
+  /** Starts a node for the test `t` and waits until it is ready, if it is `plain` HTTP. */
+  static async start(t, { data = tempFolder(t), config, set = [], env = {}, listen, plain = true } = {}) {
     const port = listen ?? (await freePort())
     const args = ['node', '--data', data, '--listen', `127.0.0.1:${port}`]
     if (config) {
@@ -86,6 +86,7 @@ export class Node {
     const node = new Node(spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'], cwd: os.tmpdir(), env: cleanEnvironment(env) }), port, data)
     t.after(() => node.kill())
+    if (!plain) return node
     await until('the node is ready', async () => {
       if (node.ended) throw new Error(`the node ended: ${JSON.stringify(node.ended)}\n${node.stderr}`)
       return node.get('/readyz').then((x) => x.status === 200, () => false)

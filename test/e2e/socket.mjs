@@ -5,10 +5,10 @@ import WebSocket from 'ws'
 
 export class ActorSocket {
   /** Connects; `format` is msgpack or json. */
-  static async open(t, node, format) {
+  static async open(t, node, format, headers = {}) {
     const socket = new ActorSocket()
     socket.json = format === 'json'
-    socket.ws = new WebSocket(`${node.url.replace('http', 'ws')}/v1/actors`, `sotto.${format}.v1`)
+    socket.ws = new WebSocket(`${node.url.replace('http', 'ws')}/v1/actors`, `sotto.${format}.v1`, { headers })
     socket.waiting = new Map()
     socket.stray = []
     socket.next = 1

@@ -29,12 +29,12 @@ json valid_batch() {
 
 plain_chat_call chat(const json& body, failure& why) {
   why = {};
-  return read_plain_chat(body.dump(), with, why);
+  return read_plain_chat(body.dump(), "default", with, why);
 }
 
 plain_batch_call batch(const json& body, failure& why) {
   why = {};
-  return read_plain_batch(body.dump(), with, why);
+  return read_plain_batch(body.dump(), "default", with, why);
 }
 
 } // namespace
@@ -162,12 +162,12 @@ TEST_CASE("a batch is answered with everyone's index and user") {
 TEST_CASE("noise in plain chats gives turns or a failure that says why") {
   test::make_noise(valid_chat, 41, [](const std::string& text) {
     failure why;
-    auto x = read_plain_chat(text, with, why);
+    auto x = read_plain_chat(text, "default", with, why);
     REQUIRE((why ? !why.message.empty() : !x.turns.at(0).text.empty()));
   });
   test::make_noise(valid_batch(), 42, [](const std::string& text) {
     failure why;
-    auto x = read_plain_batch(text, with, why);
+    auto x = read_plain_batch(text, "default", with, why);
     if (why) {
       REQUIRE_FALSE(why.message.empty());
       return;

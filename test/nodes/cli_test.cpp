@@ -68,6 +68,25 @@ TEST_CASE("every command is understood with its flags") {
   CHECK(understood({"config", "check", "--set", "a=b"}).command == cli_command::config_check);
 }
 
+TEST_CASE("a key is made as the flags say") {
+  auto x = understood({"keys", "create", "--tenant", "acme", "--name", "bot", "--rate", "2.5",
+                       "--burst", "9", "--priority-ceiling", "low", "--admin", "--expires",
+                       "2027-01-01T00:00:00Z", "--keys", "/k.json", "--json"});
+  CHECK(x.command == cli_command::keys_create);
+  CHECK(x.key.tenant == "acme");
+  CHECK(x.key.name == "bot");
+  CHECK(x.key.rate == 2.5);
+  CHECK(x.key.burst == 9);
+  CHECK(x.key.ceiling == priority::low);
+  CHECK(x.key.admin);
+  CHECK(x.key.expires == 1'798'761'600'000'000);
+  CHECK(x.json);
+  CHECK(x.sources.assignments == std::vector<std::string>{"gateway.keys=/k.json"});
+  CHECK(understood({"keys", "create", "--tenant", "a"}).key.ceiling == priority::critical);
+  CHECK(understood({"keys", "revoke", "0123"}).id == "0123");
+  CHECK(understood({"chat"}, {{"SOTTO_API_KEY", "sk"}}).api_key == "sk");
+}
+
 TEST_CASE("bad use has exit code 2 and is told on stderr") {
   const std::vector<std::vector<std::string>> wrong{
       {},
@@ -80,7 +99,15 @@ TEST_CASE("bad use has exit code 2 and is told on stderr") {
       {"memory", "search", "--user", "u", "q", "-k", "0"},
       {"memory", "forget", "--yes"},
       {"memory", "list", "--limit", "-1"},
-      {"chat", "--url", "https://h"},
+      {"chat", "--url", "ftp://h"},
+      {"keys"},
+      {"keys", "create"},
+      {"keys", "create", "--tenant", "a/b"},
+      {"keys", "create", "--tenant", "a", "--priority-ceiling", "top"},
+      {"keys", "create", "--tenant", "a", "--burst", "5"},
+      {"keys", "create", "--tenant", "a", "--rate", "0"},
+      {"keys", "create", "--tenant", "a", "--expires", "tomorrow"},
+      {"keys", "revoke"},
       {"chat", "--url", "nonsense"},
       {"emotion", "surplus"},
   };

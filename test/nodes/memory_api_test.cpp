@@ -20,7 +20,7 @@ const json valid_search = json::parse(R"({"user": "ada", "query": "tea", "k": 3,
 
 failure remember_refusal(const json& body) {
   failure why;
-  read_remember(body, why);
+  read_remember(body, "default", why);
   return why;
 }
 
@@ -31,24 +31,24 @@ failure with_field(json body, const char* key, json value, failure (*refusal)(co
 
 failure search_refusal(const json& body) {
   failure why;
-  read_search(body, why);
+  read_search(body, "default", why);
   return why;
 }
 
 memory_page_query page(const std::string& query, failure& why) {
   why = {};
-  return read_page(query, why);
+  return read_page(query, "default", why);
 }
 
 } // namespace
 
 TEST_CASE("a memory is read with all its fields") {
   failure why;
-  auto x = read_remember(valid_memory, why);
+  auto x = read_remember(valid_memory, "acme", why);
   CHECK(why.message == "");
   CHECK_FALSE(x.array);
   REQUIRE(x.writes.size() == 1);
-  CHECK(x.writes[0].owner == owner_key{"default", "ada"});
+  CHECK(x.writes[0].owner == owner_key{"acme", "ada"});
   REQUIRE(x.writes[0].memories.size() == 1);
   auto& m = x.writes[0].memories[0];
   CHECK(m.text == "I like tea.");
@@ -62,7 +62,7 @@ TEST_CASE("a memory is read with all its fields") {
 
 TEST_CASE("a memory is its user's own where nothing else is said") {
   failure why;
-  auto x = read_remember(json{{"user", 42}, {"text", "x"}}, why);
+  auto x = read_remember(json{{"user", 42}, {"text", "x"}}, "default", why);
   CHECK_FALSE(why);
   auto& m = x.writes[0].memories[0];
   CHECK(x.writes[0].owner.owner == "42");
@@ -78,7 +78,7 @@ TEST_CASE("memories of several users become a write each, answered in the order 
   auto x = read_remember(json::array({{{"user", "a"}, {"text", "1"}},
                                       {{"user", "b"}, {"text", "2"}},
                                       {{"user", "a"}, {"text", "3"}}}),
-                         why);
+                         "default", why);
   CHECK_FALSE(why);
   REQUIRE(x.writes.size() == 2);
   CHECK(x.writes[0].memories[1].text == "3");
@@ -121,14 +121,14 @@ TEST_CASE("a memory that is wrong names its field") {
 
 TEST_CASE("a search is read with all its fields, or with ten results at any time") {
   failure why;
-  auto x = read_search(valid_search, why);
+  auto x = read_search(valid_search, "acme", why);
   CHECK(why.message == "");
-  CHECK(x.owner == owner_key{"default", "ada"});
+  CHECK(x.owner == owner_key{"acme", "ada"});
   CHECK(x.text == "tea");
   CHECK(x.k == 3);
   CHECK(x.at == 1'777'800'600'000'000);
   CHECK(json::parse(x.where) == json{{"mood", "calm"}});
-  auto least = read_search(json{{"user", "ada"}, {"query", "x"}}, why);
+  auto least = read_search(json{{"user", "ada"}, {"query", "x"}}, "default", why);
   CHECK_FALSE(why);
   CHECK(least.k == 10);
   CHECK(least.at == 0);
@@ -205,14 +205,14 @@ TEST_CASE("noise in memory calls gives a value or a failure that says why") {
         REQUIRE_FALSE(why.message.empty());
         return;
       }
-      auto call = read_remember(body, why);
+      auto call = read_remember(body, "default", why);
       if (why)
         REQUIRE_FALSE(why.message.empty());
       else
         for (auto& [write, place] : call.order)
           REQUIRE_FALSE(call.writes.at(write).memories.at(place).text.empty());
       failure other;
-      auto search = read_search(body, other);
+      auto search = read_search(body, "default", other);
       REQUIRE((other ? !other.message.empty() : !search.text.empty() && search.k > 0));
     });
 }
@@ -221,9 +221,9 @@ TEST_CASE("noise in a query gives a page or a failure that says why") {
   splitmix random{32};
   for (int i = 0; i < 3000; ++i) {
     failure why;
-    auto x = read_page(test::scratched("user=ada%20b&limit=7&after=m+1", random), why);
+    auto x = read_page(test::scratched("user=ada%20b&limit=7&after=m+1", random), "default", why);
     REQUIRE((why ? !why.message.empty() : x.limit > 0 && !x.owner.owner.empty()));
     failure other;
-    read_page(test::random_text(random), other);
+    read_page(test::random_text(random), "default", other);
   }
 }
