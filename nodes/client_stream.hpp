@@ -5,10 +5,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/beast/core.hpp>
+#include <boost/beast/core/role.hpp>
 #include <boost/beast/ssl.hpp>
-#include <boost/beast/websocket/ssl.hpp>
-#include <boost/beast/websocket/teardown.hpp>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <memory>
 #include <variant>
 
 namespace sotto {
@@ -63,14 +66,51 @@ private:
   std::variant<plain, tls> stream_;
 };
 
+/// Ends a stream so that the other side gets what was sent last, though it may still be sending:
+/// what comes is thrown away for a moment, because a socket that is closed with bytes unread resets
+/// the connection. (The teardown of Beast 1.74 means to do so, and stops after its first read.)
+template <class Handler>
+class stream_farewell : public std::enable_shared_from_this<stream_farewell<Handler>> {
+public:
+  stream_farewell(client_stream& stream, Handler done) : stream_(stream), done_(std::move(done)) {}
+
+  void start() {
+    stream_.expires_after(std::chrono::seconds{2});
+    if (auto* tls = stream_.secured())
+      tls->async_shutdown([self = this->shared_from_this()](auto) { self->end_sending(); });
+    else
+      end_sending();
+  }
+
+private:
+  void end_sending() {
+    boost::system::error_code ignored;
+    stream_.socket().shutdown(boost::asio::ip::tcp::socket::shutdown_send, ignored);
+    drop();
+  }
+
+  void drop() {
+    stream_.next_layer().async_read_some(boost::asio::buffer(piece_),
+                                         [self = this->shared_from_this()](auto ec, size_t size) {
+                                           self->left_ -= std::min(size, self->left_);
+                                           if (!ec && self->left_ > 0)
+                                             return self->drop();
+                                           self->stream_.close();
+                                           self->done_(boost::system::error_code{});
+                                         });
+  }
+
+  client_stream& stream_;
+  Handler done_;
+  size_t left_ = 256 << 20;
+  std::array<char, 16 * 1024> piece_;
+};
+
 /// How a WebSocket ends its stream (found by Beast through the argument's namespace).
 template <class Handler>
-void async_teardown(boost::beast::role_type role, client_stream& stream, Handler&& done) {
-  using boost::beast::websocket::async_teardown;
-  if (auto* x = stream.secured())
-    async_teardown(role, *x, std::forward<Handler>(done));
-  else
-    async_teardown(role, stream.next_layer(), std::forward<Handler>(done));
+void async_teardown(boost::beast::role_type, client_stream& stream, Handler&& done) {
+  std::make_shared<stream_farewell<std::decay_t<Handler>>>(stream, std::forward<Handler>(done))
+      ->start();
 }
 
 } // namespace sotto

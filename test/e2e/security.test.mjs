@@ -342,9 +342,9 @@ test('one address has no more than its share of connections', async (t) => {
   await until('there is room again', () => node.get('/livez').then((x) => x.ok, () => false))
 })
 
-test('a frame that is too large is told as 1009', async (t) => {
+test('a frame that is too large is told as 1009, also to who is still sending', async (t) => {
   const node = await Node.start(t, { set: ['gateway.max_frame=64KiB'] })
-  for (const size of [65_537, 1 << 20]) {
+  for (const size of [65_537, 1 << 20, 32 << 20]) {
     for (let i = 0; i < 5; ++i) {
       const socket = await ActorSocket.open(t, node, 'json')
       socket.raw(Buffer.alloc(size, 'x').toString())
