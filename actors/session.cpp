@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "messages/admission.hpp"
 #include "runtime/logging.hpp"
 
 namespace sotto {
@@ -80,9 +81,8 @@ void session_state::say(waiting_turn turn) {
     return;
   if (!waiting_)
     waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
-  auto level = turn.ctx.level;
   queued_turn next{turn.ctx, {{std::move(turn.client), turn.ticket}}, std::move(turn.request)};
-  if (auto refused = waiting_->push(level, std::move(next)))
+  if (auto refused = waiting_->push(priority::normal, std::move(next)))
     tell(*refused, atom::failed_v,
          failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
   if (!turn_)
@@ -100,6 +100,7 @@ void session_state::start_next() {
   turn_ = std::make_unique<running_turn>();
   static_cast<queued_turn&>(*turn_) = std::move(*next);
   ++turn_number_;
+  turn_->step = parts_->load->step.load(std::memory_order_relaxed);
   turn_->started = self_->nanos();
   turn_->arrived = self_->unix_micros();
   if (turn_->ctx.deadline == 0)
@@ -119,8 +120,11 @@ void session_state::generate() {
   auto& request = turn_->request;
   auto& who = persona();
   generation ask;
-  ask.deployments = who.llm;
-  ask.model = who.model;
+  if (!who.llm.empty()
+      && !(parts_->admission.allow_builtin && spares(overload_step::builtin_responder))) {
+    ask.deployments = who.llm;
+    ask.model = who.model;
+  }
   ask.persona = who.name;
   ask.messages = build_prompt({who, request, turn_->reply.emotion, turn_->reply.memories, recent_},
                               parts_->options);
@@ -129,6 +133,8 @@ void session_state::generate() {
   ask.emotion = turn_->reply.emotion;
   ask.memories = turn_->reply.memories;
   turn_->generating = true;
+  if (request.slot && !ask.deployments.empty())
+    request.slot->yield(); // a provider's time is not the node's
   self_->send(parts_->llm, self_->child(turn_->ctx), atom::generate_v, llm_client_actor{self_},
               turn_number_, std::move(ask));
 }
@@ -200,6 +206,11 @@ void session_state::stored(uint64_t turn, const failure& why) {
 void session_state::finish() {
   auto& request = turn_->request;
   turn_->reply.duration = self_->nanos() - turn_->started;
+  turn_->reply.level = turn_->ctx.level;
+  if (turn_->step == overload_step::normal)
+    last_memories_ = {};
+  else if (turn_->step == overload_step::fewer_memories && recent_loaded_) // nothing was forgotten
+    last_memories_ = turn_->reply.memories;
   if (!request.idempotency_key.empty()) {
     replies_.push_back({std::move(request.idempotency_key), request.text, turn_->reply});
     if (replies_.size() > kept_replies)
@@ -268,6 +279,7 @@ void session_state::drain() {
 void session_state::forget() {
   recent_.clear();
   recent_loaded_ = false;
+  last_memories_ = {};
 }
 
 int64_t session_state::next_due() const {

@@ -5,13 +5,17 @@
 #include <unordered_map>
 
 #include "actors/prompt.hpp"
+#include "config/admission_options.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/node_load.hpp"
 
 namespace sotto {
 
 /// What all sessions of a node share.
 struct session_parts {
   session_options options;
+  admission_options admission;
+  std::shared_ptr<const node_load> load = std::make_shared<node_load>();
   std::unordered_map<std::string, persona_options> personas;
   emotion_actor emotion;
   analyser_actor topics;
@@ -60,13 +64,15 @@ struct running_turn : queued_turn {
   int64_t store_due = 0;
   std::vector<float> vector;
   turn_reply reply;
+  /// What an overloaded node leaves out of this turn.
+  overload_step step = overload_step::normal;
   bool generating = false;
   /// Analysers that have not answered, a bit each: 0 is TOPICS, the others follow in order.
   uint64_t analysing = 0;
 };
 
-/// SESSION's state: one conversation of one owner. Turns wait by priority, first come first
-/// served; one runs at a time:
+/// SESSION's state: one conversation of one owner. Turns run one after another in order of
+/// arrival (which of two conversations goes first is ADMISSION's to say):
 ///
 ///   say ─► helpers (emotion, topics, embedding ─► recall, recent lines; all at once)
 ///       ─► generation ─► both lines stored in one write ─► completed
@@ -114,6 +120,7 @@ private:
   void expect(helper x, caf::timespan timeout);
   void helper_done(uint64_t turn, helper x, bool failed = false);
   bool gathering() const;
+  bool spares(overload_step what);
   void give_up_late(int64_t now);
   void generate();
   void store();
@@ -143,6 +150,8 @@ private:
   /// Which turn an answer belongs to; also the ticket of its generation.
   uint64_t turn_number_ = 0;
   std::vector<spoken_line> recent_;
+  /// What the turn before recalled; kept only while the node is short of time.
+  std::vector<recalled> last_memories_;
   /// The latest replies to turns with a key.
   struct kept_reply {
     std::string key;

@@ -12,7 +12,7 @@
 
 /// Every protocol of the node on one page.
 ///
-///   CONNECTION ─► PARTITION ─► SESSION ─┬─► EMOTION
+///   CONNECTION ─► ADMISSION ─► PARTITION ─► SESSION ─┬─► EMOTION
 ///                     │                 ├─► TOPICS
 ///                     │                 ├─► EMBEDDING
 ///                     │                 ├─► LLM SCHEDULER ─► LLM CONNECTION | BUILTIN

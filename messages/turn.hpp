@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "messages/context.hpp"
 #include "messages/emotion.hpp"
 #include "messages/memory.hpp"
 
@@ -21,6 +23,8 @@ struct token_usage {
   uint32_t prompt = 0;
   uint32_t completion = 0;
 };
+
+class turn_slot;
 
 /// What a frontend asks of a session: answer `text`, said by `speaker`.
 struct turn_request {
@@ -40,6 +44,11 @@ struct turn_request {
   /// The same key again attaches to the running turn or gets the stored reply; may be empty.
   std::string idempotency_key;
   bool stream = false;
+  /// The level that the frontend gave; where it gave none, ADMISSION decides by `turn_level`.
+  priority level = priority::normal;
+  bool level_given = false;
+  /// Set by ADMISSION; stays within the process.
+  std::shared_ptr<turn_slot> slot;
 };
 
 /// A finished turn.
@@ -60,6 +69,8 @@ struct turn_reply {
   std::vector<std::string> degraded;
   /// Both lines of the turn are durable.
   bool memory_stored = false;
+  /// The level that the turn was served at.
+  priority level = priority::normal;
   /// Nanoseconds from the session's start of the turn to its end.
   int64_t duration = 0;
 };
@@ -105,13 +116,13 @@ typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_request& x) {
   return f(caf::meta::type_name("turn_request"), x.owner, x.conversation, x.speaker, x.persona,
-           x.text, x.history, x.parameters, x.idempotency_key, x.stream);
+           x.text, x.history, x.parameters, x.idempotency_key, x.stream, x.level, x.level_given);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_reply& x) {
   return f(caf::meta::type_name("turn_reply"), x.text, x.model, x.finish_reason, x.usage, x.emotion,
-           x.memories, x.topics, x.analyses, x.degraded, x.memory_stored, x.duration);
+           x.memories, x.topics, x.analyses, x.degraded, x.memory_stored, x.level, x.duration);
 }
 
 template <class Inspector>

@@ -18,7 +18,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::http_call)
 namespace sotto {
 
 /// CONNECTION: one socket of a frontend, HTTP or WebSocket. Started by the gateway. Calls
-/// PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
+/// ADMISSION, PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
 using connection_actor = turn_client_actor::extend<
     // Of a pass-through generation.
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
@@ -60,6 +60,8 @@ private:
     std::string trace;
     route on = route::other;
     int64_t received = 0;
+    /// The frontend chose the level.
+    bool level_given = false;
     shape as = shape::openai;
     chat_call chat;
     plain_batch_call batch;

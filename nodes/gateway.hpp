@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "messages/actors.hpp"
+#include "messages/admission.hpp"
 #include "messages/partition.hpp"
 #include "nodes/gateway_metrics.hpp"
 #include "nodes/openai_api.hpp"
+#include "runtime/node_load.hpp"
 #include "runtime/services.hpp"
 
 namespace sotto {
@@ -24,6 +26,9 @@ struct gateway_handles {
 
   surface with;
   std::vector<partition_actor> partitions;
+  /// Where turns go.
+  admission_actor admission;
+  std::shared_ptr<node_load> load = std::make_shared<node_load>();
   emotion_actor emotion;
   embedding_actor embedding;
   /// A provider embeds: shards cannot do it for a question by themselves.

@@ -18,8 +18,11 @@ namespace {
 
 class server final : public http_server, public std::enable_shared_from_this<server> {
 public:
-  server(reactor& io, const gateway_options& limits, socket_owner owner)
-      : acceptor_(io.io()), retry_(io.io()), limits_(limits), owner_(std::move(owner)) {}
+  server(reactor& io, const gateway_options& limits, socket_owner owner,
+         std::shared_ptr<refusal_gate> gate)
+      : acceptor_(io.io()), retry_(io.io()), limits_(limits), owner_(std::move(owner)) {
+    counts_->gate = std::move(gate);
+  }
 
   error_code bind(const tcp::endpoint& at) {
     error_code ec;
@@ -142,12 +145,14 @@ caf::expected<tcp::endpoint> endpoint_of(reactor& io, const std::string& listen)
 
 } // namespace
 
-caf::expected<std::shared_ptr<http_server>>
-http_server::open(reactor& io, const gateway_options& limits, socket_owner owner) {
+caf::expected<std::shared_ptr<http_server>> http_server::open(reactor& io,
+                                                              const gateway_options& limits,
+                                                              socket_owner owner,
+                                                              std::shared_ptr<refusal_gate> gate) {
   auto at = endpoint_of(io, limits.listen);
   if (!at)
     return at.error();
-  auto made = std::make_shared<server>(io, limits, std::move(owner));
+  auto made = std::make_shared<server>(io, limits, std::move(owner), std::move(gate));
   if (auto ec = made->bind(*at))
     return to_error(
         {sotto::ec::invalid,

@@ -15,8 +15,10 @@ class http_server {
 public:
   /// Binds `limits.listen` (HOST:PORT; port 0 takes a free one) and starts to accept. Fails with
   /// `ec::invalid` for an address that is none or that is taken. `limits` must outlive all sockets.
+  /// `gate`, where given, turns requests away.
   static caf::expected<std::shared_ptr<http_server>>
-  open(reactor& io, const gateway_options& limits, socket_owner owner);
+  open(reactor& io, const gateway_options& limits, socket_owner owner,
+       std::shared_ptr<refusal_gate> gate = nullptr);
 
   virtual ~http_server() = default;
 

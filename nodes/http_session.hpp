@@ -12,6 +12,8 @@
 
 namespace sotto {
 
+class refusal_gate;
+
 /// The socket as CONNECTION sees it. All functions may be called from any thread; what is sent
 /// after the socket closed is dropped.
 class reply_channel {
@@ -49,9 +51,11 @@ struct socket_events {
 /// What makes CONNECTION for a new socket.
 using socket_owner = std::function<socket_events(std::shared_ptr<reply_channel>)>;
 
-/// Sockets that are open, shared by all of a server's.
+/// What all sockets of a server share.
 struct socket_counts {
   std::atomic<size_t> open{0};
+  /// Turns requests away while the node is overloaded; may be null.
+  std::shared_ptr<refusal_gate> gate;
 };
 
 } // namespace sotto

@@ -54,6 +54,10 @@ private:
   void got_head(error_code ec);
   void go_on();
   void read_body();
+  /// Refuses the request, whose head was read, where the node is too busy for it.
+  bool turned_away();
+  void drop_body(uint64_t left, priority level, bool again);
+  void tell_refusal();
   void dispatch();
   void watch();
   void peek();
@@ -91,6 +95,8 @@ private:
   /// The request was refused before it was read whole.
   bool linger_ = false;
   size_t dropped_ = 0;
+  /// The latest turn that was asked for here was turned away.
+  bool refused_before_ = false;
   bool closed_ = false;
   /// This object is counted as an open socket.
   bool counted_ = true;

@@ -89,7 +89,7 @@ void describe_details(Sink& to, const turn_reply& x) {
     list(to, name, labels);
   to.end_object();
   list(to, "degraded", x.degraded);
-  fields(to, "memory_stored", x.memory_stored);
+  fields(to, "memory_stored", x.memory_stored, "priority", to_string(x.level));
 }
 
 template void describe(json_text&, const emotion_reading&);
@@ -121,7 +121,7 @@ http_answer error_answer(const failure& why) {
   result.status = classify(why.code).status;
   result.body = dump({{"error", error_body(why)}});
   if (result.status == 429 || result.status == 503)
-    result.headers.emplace_back("Retry-After", "1");
+    result.headers.emplace_back("Retry-After", std::to_string(std::max(why.retry_after, 1U)));
   return result;
 }
 
