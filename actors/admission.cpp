@@ -125,15 +125,18 @@ void admission_state::refuse(const turn& x, failure why, way how) {
 }
 
 void admission_state::cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
-                             const owner_key& owner, const std::string& conversation) {
+                             const owner_key& owner, const std::string& conversation, bool lost) {
   auto now = self_->nanos();
-  if (auto x = queue_->remove({client->id(), ticket}, now)) {
+  turn_name name{client->id(), ticket};
+  if (lost && queue_->waits_by_key(name))
+    return;
+  if (auto x = queue_->remove(name, now)) {
     parts_.metrics->left(x->ctx.level, way::cancelled);
     serve(now);
     return end_if_drained();
   }
   self_->send<caf::message_priority::high>(parts_.home(owner), self_->child(ctx), atom::cancel_v,
-                                           client, ticket, owner, conversation);
+                                           client, ticket, owner, conversation, lost);
 }
 
 void admission_state::yield(uint64_t number) {
@@ -178,9 +181,8 @@ admission_actor::behavior_type admission(actor_of<admission_actor, admission_sta
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
                turn_request& x) { state.say(ctx, std::move(client), ticket, std::move(x)); },
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
-               const owner_key& owner, const std::string& conversation) {
-        state.cancel(ctx, client, ticket, owner, conversation);
-      },
+               const owner_key& owner, const std::string& conversation,
+               bool lost) { state.cancel(ctx, client, ticket, owner, conversation, lost); },
       [&state](const context&, atom::yield, uint64_t number) { state.yield(number); },
       [&state](const context&, atom::ended, uint64_t number) { state.ended(number); },
       [&state](const context&, atom::drain) { return state.drain(); },

@@ -45,7 +45,7 @@ public:
 
   void say(const context& ctx, turn_client_actor client, uint64_t ticket, turn_request request);
   void cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
-              const owner_key& owner, const std::string& conversation);
+              const owner_key& owner, const std::string& conversation, bool lost);
   void yield(uint64_t number);
   void ended(uint64_t number);
   caf::result<atom::drained> drain();

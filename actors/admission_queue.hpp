@@ -138,6 +138,12 @@ public:
     advance(node.mapped().conversation, now);
   }
 
+  /// Whether a turn waits, and has a key.
+  bool waits_by_key(const turn_name& name) const {
+    auto at = names_.find(name);
+    return at != names_.end() && waiting_.at(at->second).of.key != 0;
+  }
+
   /// Takes out a turn that waits; nothing where it does not.
   std::optional<T> remove(const turn_name& name, int64_t now) {
     auto at = names_.find(name);

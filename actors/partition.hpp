@@ -31,7 +31,7 @@ public:
 
   void say(waiting_turn turn);
   void cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
-              const owner_key& owner, const std::string& conversation);
+              const owner_key& owner, const std::string& conversation, bool lost);
   caf::result<atom::drained> drain(const context& ctx);
   void tick();
   void down(const caf::down_msg& x);

@@ -14,8 +14,10 @@ using admission_actor = caf::typed_actor<
     // Waits until the turn may run and hands it to its PARTITION. All are sent at one level, so
     // that mailboxes keep their order; the frontend's level stands in the request.
     caf::reacts_to<context, atom::say, turn_client_actor, uint64_t, turn_request>,
-    // Control: the client gave up the turn `ticket` of an owner's conversation.
-    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string>,
+    // Control: the client gave up the turn `ticket` of an owner's conversation, or (true) was lost:
+    // a turn with a key then goes on.
+    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string,
+                   bool>,
     // Control: the turn of this slot waits for others than this node; it is over.
     caf::reacts_to<context, atom::yield, uint64_t>, caf::reacts_to<context, atom::ended, uint64_t>,
     // No new turns; answered when those before are over.

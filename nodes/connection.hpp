@@ -21,6 +21,7 @@ namespace sotto {
 /// ADMISSION, PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
 using connection_actor = turn_client_actor::extend<
     // Of a pass-through generation.
+    caf::reacts_to<context, atom::token, uint64_t, std::string>,
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
     // From the socket, in order: a request; it became a WebSocket (true: JSON); a frame.
     caf::reacts_to<context, atom::request, http_call>, caf::reacts_to<context, atom::upgrade, bool>,
@@ -46,7 +47,9 @@ public:
   void frame(const std::string& bytes);
   void closed();
   void drain();
-  void token(uint64_t ticket, const std::string& text);
+  void token(uint64_t ticket, const stream_piece& piece);
+  void passed(uint64_t ticket, const std::string& text);
+  void resumed(uint64_t ticket, bool recovered);
   void completed(uint64_t ticket, turn_reply reply);
   void completed(uint64_t ticket, completion reply);
   void failed(uint64_t ticket, const failure& why);
@@ -70,6 +73,8 @@ private:
     size_t left = 0;
     uint64_t first_ticket = 0;
     bool streaming = false;
+    /// A stream that is taken up again goes on where it was cut.
+    std::optional<bool> recovered;
     bool done = true;
   };
 
@@ -104,7 +109,7 @@ private:
   // Turns, connection.cpp
   uint64_t say(const context& ctx, turn_request turn, running_turn what);
   uint64_t generate(const context& ctx, generation ask);
-  void cancel(uint64_t ticket, const running_turn& x);
+  void cancel(uint64_t ticket, const running_turn& x, bool lost);
   running_turn take(uint64_t ticket);
   void begin_stream();
   const std::string& stream_model() const;

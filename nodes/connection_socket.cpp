@@ -124,7 +124,7 @@ void connection_state::cancel_call(const frontend_call& call, const std::string&
       continue;
     auto ticket = key; // `take` removes what `key` belongs to
     auto taken = take(ticket);
-    cancel(ticket, taken);
+    cancel(ticket, taken, false);
     tell_error(taken.id, taken.trace, {ec::cancelled, "the call was cancelled", {}});
     return tell(call.id, "reply", trace, {{"cancelled", true}});
   }

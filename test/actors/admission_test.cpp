@@ -44,7 +44,8 @@ struct admission_fixture : test::turn_fixture {
 
   void cancel(uint64_t ticket, const std::string& owner) {
     caf::anon_send<caf::message_priority::high>(door, flow(), atom::cancel_v, client(), ticket,
-                                                owner_key{"default", owner}, std::string{"talk"});
+                                                owner_key{"default", owner}, std::string{"talk"},
+                                                false);
   }
 
   std::string metrics() {

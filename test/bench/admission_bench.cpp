@@ -28,14 +28,15 @@ partition_actor::behavior_type sink(partition_actor::pointer, std::atomic<int>* 
         ++*count;
       },
       [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-         const std::string&) {},
+         const std::string&, bool) {},
       [](const context&, atom::drain) { return atom::drained_v; },
       [](const context&, atom::tick) {},
   };
 }
 
 turn_client_actor::behavior_type nobody(turn_client_actor::pointer) {
-  return {[](const context&, atom::token, uint64_t, const std::string&) {},
+  return {[](const context&, atom::token, uint64_t, const stream_piece&) {},
+          [](const context&, atom::resumed, uint64_t, bool) {},
           [](const context&, atom::completed, uint64_t, const turn_reply&) {},
           [](const context&, atom::failed, uint64_t, const failure&) {}};
 }

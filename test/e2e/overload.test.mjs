@@ -34,7 +34,7 @@ test('a refusal says when to come again, and critical turns still pass', async (
   assert.equal(plain.status, 429)
   assert.match(plain.body.error, /overloaded/)
   const critical = await node.say('ada', 'hello', {}, { 'Sotto-Priority': 'critical' })
-  assert.equal(critical.sotto.priority, 'critical')
+  assert.equal(critical.sotto.level, 'critical')
   assert.ok(critical.sotto.degraded.includes('overload:no_analysers'))
   assert.equal((await node.call('GET', '/v1/models')).status, 200)
   assert.ok((await metric(node, 'sotto_admission_turns_total{level="normal",outcome="early"}')) >= 2)
@@ -91,7 +91,7 @@ test('over a WebSocket a refusal is an error with the time to wait', async (t) =
   assert.ok(x.body.retry_after >= 1)
   const y = await socket.call('say', { user: 'ada', text: 'hello' }, { priority: 'critical' })
   assert.equal(y.type, 'reply')
-  assert.equal(y.body.priority, 'critical')
+  assert.equal(y.body.level, 'critical')
 })
 
 test('turns of one conversation keep their order whatever their levels', async (t) => {
@@ -101,7 +101,7 @@ test('turns of one conversation keep their order whatever their levels', async (
   const levels = ['low', 'critical', 'background', 'high', 'normal', 'critical', 'low', 'high']
   await Promise.all(levels.map((priority, i) =>
     socket.call('say', { user: 'ada', text: `number ${i}` }, { priority }).then((x) => {
-      assert.equal(x.body.priority, priority)
+      assert.equal(x.body.level, priority)
       order.push(i)
     })))
   assert.deepEqual(order, levels.map((_, i) => i))
