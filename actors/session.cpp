@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "messages/admission.hpp"
 #include "runtime/logging.hpp"
 
 namespace sotto {
@@ -20,12 +21,11 @@ void session_state::say(waiting_turn turn) {
     return;
   if (!waiting_)
     waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
-  auto level = turn.ctx.level;
   queued_turn next{
       turn.ctx,
       {{std::move(turn.client), turn.ticket, turn.request.stream, turn.request.resume_from}},
       std::move(turn.request)};
-  if (auto refused = waiting_->push(level, std::move(next)))
+  if (auto refused = waiting_->push(priority::normal, std::move(next)))
     tell(*refused, atom::failed_v,
          failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
   if (!turn_)
@@ -43,6 +43,7 @@ void session_state::start_next() {
   turn_ = std::make_unique<running_turn>();
   static_cast<queued_turn&>(*turn_) = std::move(*next);
   ++turn_number_;
+  turn_->step = parts_->load->step.load(std::memory_order_relaxed);
   if (remembers()) {
     owner_ = turn_->request.owner;
     conversation_ = turn_->request.conversation;
@@ -69,8 +70,11 @@ void session_state::generate() {
   auto& who = persona();
   generation ask;
   ask.tenant = request.owner.tenant;
-  ask.deployments = who.llm;
-  ask.model = who.model;
+  if (!who.llm.empty()
+      && !(parts_->admission.allow_builtin && spares(overload_step::builtin_responder))) {
+    ask.deployments = who.llm;
+    ask.model = who.model;
+  }
   ask.persona = who.name;
   ask.messages = build_prompt(
       {who, request, turn_->reply.emotion, turn_->reply.memories, recent_, before_.text},
@@ -80,6 +84,8 @@ void session_state::generate() {
   ask.emotion = turn_->reply.emotion;
   ask.memories = turn_->reply.memories;
   turn_->generating = true;
+  if (request.slot && !ask.deployments.empty())
+    request.slot->yield(); // a provider's time is not the node's
   self_->send(parts_->llm, self_->child(turn_->ctx), atom::generate_v, llm_client_actor{self_},
               turn_number_, std::move(ask));
 }
@@ -168,6 +174,10 @@ void session_state::stored(uint64_t turn, const failure& why, const memory_recei
 
 void session_state::finish() {
   turn_->reply.duration = self_->nanos() - turn_->started;
+  if (turn_->step == overload_step::normal)
+    last_memories_ = {};
+  else if (turn_->step == overload_step::fewer_memories && recent_loaded_) // nothing was forgotten
+    last_memories_ = turn_->reply.memories;
   tell(*turn_, atom::completed_v, std::move(turn_->reply));
   end_turn();
 }
@@ -227,6 +237,7 @@ void session_state::drain() {
 void session_state::forget() {
   recent_.clear();
   recent_loaded_ = false;
+  last_memories_ = {};
   before_ = {};
 }
 

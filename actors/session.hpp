@@ -4,13 +4,17 @@
 #include <unordered_map>
 
 #include "actors/prompt.hpp"
+#include "config/admission_options.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/node_load.hpp"
 
 namespace sotto {
 
 /// What all sessions of a node share.
 struct session_parts {
   session_options options;
+  admission_options admission;
+  std::shared_ptr<const node_load> load = std::make_shared<node_load>();
   std::unordered_map<std::string, persona_options> personas;
   emotion_actor emotion;
   analyser_actor topics;
@@ -66,6 +70,8 @@ struct running_turn : queued_turn {
   std::vector<float> vector;
   /// `text` is what was streamed so far, while the model generates.
   turn_reply reply;
+  /// What an overloaded node leaves out of this turn.
+  overload_step step = overload_step::normal;
   bool generating = false;
   /// What the journal knows of the turn is not known yet.
   bool journalling = false;
@@ -73,8 +79,8 @@ struct running_turn : queued_turn {
   uint64_t analysing = 0;
 };
 
-/// SESSION's state: one conversation of one owner. Turns wait by priority, first come first
-/// served; one runs at a time:
+/// SESSION's state: one conversation of one owner. Turns run one after another in order of
+/// arrival (which of two conversations goes first is ADMISSION's to say):
 ///
 ///   say ─► helpers (emotion, topics, embedding ─► recall, recent lines, journal; all at once)
 ///       ─► generation ─► both lines stored in one write ─► completed
@@ -138,6 +144,7 @@ private:
   void expect(helper x, caf::timespan timeout);
   void helper_done(uint64_t turn, helper x, bool failed = false);
   bool gathering() const;
+  bool spares(overload_step what);
   void give_up_late(int64_t now);
   void generate();
   void store();
@@ -168,6 +175,8 @@ private:
   uint64_t turn_number_ = 0;
   /// The end of the conversation, oldest first.
   std::vector<spoken_line> recent_;
+  /// What the turn before recalled; kept only while the node is short of time.
+  std::vector<recalled> last_memories_;
   summary_record before_;
   /// A summary that is being made.
   struct summary_work {

@@ -18,11 +18,16 @@ bool session_state::gathering() const {
 void session_state::start_helpers() {
   // All are expected before the first is asked, or an answer could find nothing left to wait for.
   auto context_needed = remembers() && !recent_loaded_ && !brings_context(turn_->request);
+  auto recalls = remembers() && !spares(overload_step::cached_context);
+  auto analyses = !spares(overload_step::no_analysers);
   auto& options = parts_->options;
   expect(helper::emotion, options.emotion_timeout);
-  expect(helper::topics, options.topics_timeout);
-  if (remembers())
+  if (analyses)
+    expect(helper::topics, options.topics_timeout);
+  if (recalls)
     expect(helper::recall, options.recall_timeout);
+  else if (remembers())
+    turn_->reply.memories = last_memories_;
   if (context_needed)
     expect(helper::context, options.recall_timeout);
   auto journal = remembers() && !turn_->request.idempotency_key.empty();
@@ -32,13 +37,22 @@ void session_state::start_helpers() {
     announce_all(false);
   arm();
   ask_emotion();
-  ask_analysers();
-  if (remembers())
+  if (analyses)
+    ask_analysers();
+  if (recalls)
     ask_recall();
   if (context_needed)
     ask_recent();
   if (journal)
     ask_journal();
+}
+
+/// Whether an overloaded node leaves `what` out of this turn; the reply then says so.
+bool session_state::spares(overload_step what) {
+  if (turn_->step < what)
+    return false;
+  turn_->reply.degraded.push_back(std::string{"overload:"} + to_string(what));
+  return true;
 }
 
 void session_state::ask_emotion() {
@@ -109,12 +123,10 @@ void session_state::ask_recall() {
 
 void session_state::recall(std::vector<float> vector) {
   turn_->vector = vector;
-  memory_query query{turn_->request.owner,
-                     turn_->request.text,
-                     std::move(vector),
-                     parts_->options.recalled,
-                     0,
-                     {}};
+  auto most = parts_->options.recalled;
+  if (parts_->admission.fewer_memories < most && spares(overload_step::fewer_memories))
+    most = parts_->admission.fewer_memories;
+  memory_query query{turn_->request.owner, turn_->request.text, std::move(vector), most, 0, {}};
   self_->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recall_v, std::move(query))
       .then(
           [this, n = turn_number_](std::vector<recalled>& x) {

@@ -176,6 +176,27 @@ void add_session(settings_table& t) {
                  "Turns that may wait in one conversation"));
 }
 
+void add_admission(settings_table& t) {
+  using a = admission_options;
+  auto p = &o::admission;
+  t.push_back(in(p, &a::max_running, "admission.max_running", rule::count{0, 1'000'000},
+                 "Turns that run at once, without those that wait for a provider; 0: 64 a worker"));
+  t.push_back(in(p, &a::max_waiting, "admission.max_waiting", rule::count{1, 1'000'000},
+                 "Turns that may wait to run"));
+  t.push_back(in(p, &a::overdue_after, "admission.overdue_after", up_to(1h),
+                 "From this wait on a turn is now and then served before more important ones"));
+  t.push_back(in(p, &a::target_wait, "admission.target_wait", up_to(1min),
+                 "Wait from which on turns are made cheaper, and at last refused"));
+  t.push_back(in(p, &a::max_memory, "admission.max_memory", rule::size{0, 1ULL << 50},
+                 "Memory of the process above which turns are refused; 0: 3/4 of the machine's"));
+  t.push_back(in(p, &a::fewer_memories, "admission.fewer_memories", rule::count{0, 100},
+                 "Memories given to the model when the node is overloaded"));
+  t.push_back(in(p, &a::allow_builtin, "admission.allow_builtin", rule::flag{},
+                 "Let the builtin responder answer before turns are refused"));
+  t.push_back(in(p, &a::hold_refusals, "admission.hold_refusals", rule::duration{0s, 10s},
+                 "How long answers to refused requests are held back where many are refused"));
+}
+
 void add_store(settings_table& t) {
   using s = store_options;
   auto p = &o::store;
@@ -326,6 +347,7 @@ const std::vector<setting<options>>& settings() {
     add_store(t);
     add_shard(t);
     add_session(t);
+    add_admission(t);
     add_llm(t);
     add_embedding(t);
     add_work(t);

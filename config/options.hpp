@@ -6,6 +6,7 @@
 
 #include <caf/timespan.hpp>
 
+#include "config/admission_options.hpp"
 #include "config/edge_options.hpp"
 #include "config/embedding_options.hpp"
 #include "config/llm_options.hpp"
@@ -113,6 +114,7 @@ struct options {
   store_reader_options store_reader;
   shard_options shard;
   session_options session;
+  admission_options admission;
   llm_options llm;
   embedding_options embedding;
   senses_options senses;

@@ -13,7 +13,7 @@
 
 /// Every protocol of the node on one page.
 ///
-///   CONNECTION ─► PARTITION ─► SESSION ─┬─► EMOTION
+///   CONNECTION ─► ADMISSION ─► PARTITION ─► SESSION ─┬─► EMOTION
 ///                     │                 ├─► TOPICS
 ///                     │                 ├─► EMBEDDING
 ///                     │                 ├─► LLM SCHEDULER ─► LLM CONNECTION | BUILTIN

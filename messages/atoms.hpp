@@ -18,6 +18,7 @@ SOTTO_ATOM(completed);
 SOTTO_ATOM(drain);
 SOTTO_ATOM(drained);
 SOTTO_ATOM(embed);
+SOTTO_ATOM(ended);
 SOTTO_ATOM(failed);
 SOTTO_ATOM(forget);
 SOTTO_ATOM(frame);
@@ -40,6 +41,7 @@ SOTTO_ATOM(tick);
 SOTTO_ATOM(token);
 SOTTO_ATOM(upgrade);
 SOTTO_ATOM(write);
+SOTTO_ATOM(yield);
 
 #undef SOTTO_ATOM
 

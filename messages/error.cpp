@@ -51,7 +51,8 @@ http_class classify(ec code) {
 }
 
 caf::error to_error(const failure& what) {
-  return {static_cast<uint8_t>(what.code), category, caf::make_message(what.message, what.param)};
+  return {static_cast<uint8_t>(what.code), category,
+          caf::make_message(what.message, what.param, what.retry_after)};
 }
 
 failure to_failure(const caf::error& err) {
@@ -59,9 +60,10 @@ failure to_failure(const caf::error& err) {
     return {};
   if (err.category() == category) {
     failure result{static_cast<ec>(err.code()), {}, {}};
-    if (err.context().match_elements<std::string, std::string>()) {
+    if (err.context().match_elements<std::string, std::string, uint32_t>()) {
       result.message = err.context().get_as<std::string>(0);
       result.param = err.context().get_as<std::string>(1);
+      result.retry_after = err.context().get_as<uint32_t>(2);
     }
     return result;
   }

@@ -41,13 +41,15 @@ struct failure {
   ec code = ec::none;
   std::string message;
   std::string param;
+  /// Seconds after which another try may help; 0 where the node cannot say.
+  uint32_t retry_after = 0;
 
   explicit operator bool() const { return code != ec::none; }
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, failure& x) {
-  return f(caf::meta::type_name("failure"), x.code, x.message, x.param);
+  return f(caf::meta::type_name("failure"), x.code, x.message, x.param, x.retry_after);
 }
 
 /// HTTP status and OpenAI error type of a failure (platform.openai.com, "Error codes").

@@ -156,7 +156,9 @@ frontend_call read_call(std::string_view frame, frontend_format format, failure&
   call.to = fields.text("to", max_name);
   call.type = fields.text("type", max_name, true);
   if (auto name = fields.text("priority", max_name); !name.empty()) {
-    if (auto level = priority_from(name))
+    auto level = priority_from(name);
+    call.level_given = level.has_value();
+    if (level)
       call.level = *level;
     else
       fields.refuse("priority", "must be critical, high, normal, low or background");
@@ -183,10 +185,13 @@ std::string write_answer(const json& id, std::string_view type, std::string_view
 }
 
 json error_body(const failure& why) {
-  return {{"message", why.message},
-          {"type", classify(why.code).type},
-          {"code", to_string(why.code)},
-          {"param", why.param.empty() ? json{} : json(why.param)}};
+  json body{{"message", why.message},
+            {"type", classify(why.code).type},
+            {"code", to_string(why.code)},
+            {"param", why.param.empty() ? json{} : json(why.param)}};
+  if (why.retry_after > 0)
+    body["retry_after"] = why.retry_after;
+  return body;
 }
 
 } // namespace sotto

@@ -23,6 +23,8 @@ struct frontend_call {
   std::string to;
   std::string type;
   priority level = priority::normal;
+  /// The frontend chose the level; else it is the default.
+  bool level_given = false;
   /// Milliseconds the call may take; 0 leaves it to the node.
   int64_t deadline_ms = 0;
   /// A W3C traceparent; may be empty.

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct token_usage {
   uint32_t prompt = 0;
   uint32_t completion = 0;
 };
+
+class turn_slot;
 
 /// What a frontend asks of a session: answer `text`, said by `speaker`.
 struct turn_request {
@@ -44,8 +47,11 @@ struct turn_request {
   /// A stream that was cut and is taken up again: the text is wanted from this byte of the reply
   /// on; negative: from its beginning, and no word about it.
   int64_t resume_from = -1;
-  /// The frontend chose the level of the turn; else what is said may raise or lower it.
+  /// The level that the frontend gave; where it gave none, ADMISSION decides by `turn_level`.
+  priority level = priority::normal;
   bool level_given = false;
+  /// Set by ADMISSION; stays within the process.
+  std::shared_ptr<turn_slot> slot;
 };
 
 /// A piece of a reply's text. `offset` is where it begins in the whole text (bytes), so that a
@@ -124,7 +130,7 @@ typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_request& x) {
   return f(caf::meta::type_name("turn_request"), x.owner, x.conversation, x.speaker, x.persona,
-           x.text, x.history, x.parameters, x.idempotency_key, x.stream, x.resume_from,
+           x.text, x.history, x.parameters, x.idempotency_key, x.stream, x.resume_from, x.level,
            x.level_given);
 }
 

@@ -15,8 +15,14 @@ uint64_t connection_state::say(const context& ctx, turn_request turn, running_tu
   auto ticket = next_ticket_++;
   what.owner = turn.owner;
   what.conversation = turn.conversation;
-  auto& home = to_->home_of(turn.owner);
-  self_->send(home, self_->child(ctx), atom::say_v, turn_client_actor{self_}, ticket,
+  if (!socket_) {
+    turn.level = ctx.level;
+    turn.level_given = work_.level_given;
+  }
+  // All at one level, so that turns of one conversation cannot overtake each other on the way.
+  auto on_the_way = self_->child(ctx);
+  on_the_way.level = priority::normal;
+  self_->send(to_->admission, on_the_way, atom::say_v, turn_client_actor{self_}, ticket,
               std::move(turn));
   running_.emplace(ticket, std::move(what));
   return ticket;
@@ -37,7 +43,7 @@ void connection_state::cancel(uint64_t ticket, const running_turn& x, bool lost)
     self_->send<caf::message_priority::high>(to_->llm, context{}, atom::cancel_v,
                                              llm_client_actor{self_}, ticket);
   else
-    self_->send<caf::message_priority::high>(to_->home_of(x.owner), context{}, atom::cancel_v,
+    self_->send<caf::message_priority::high>(to_->admission, context{}, atom::cancel_v,
                                              turn_client_actor{self_}, ticket, x.owner,
                                              x.conversation, lost);
 }

@@ -19,7 +19,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::caller)
 namespace sotto {
 
 /// CONNECTION: one socket of a frontend, HTTP or WebSocket. Started by the gateway. Calls
-/// PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
+/// ADMISSION, PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
 using connection_actor = turn_client_actor::extend<
     // Of a pass-through generation.
     caf::reacts_to<context, atom::token, uint64_t, std::string>,
@@ -67,6 +67,8 @@ private:
     std::string trace;
     route on = route::other;
     int64_t received = 0;
+    /// The frontend chose the level.
+    bool level_given = false;
     shape as = shape::openai;
     chat_call chat;
     plain_batch_call batch;

@@ -60,7 +60,9 @@ void connection_state::request(http_call call) {
   failure why;
   auto level = priority::normal;
   if (!call.priority.empty()) {
-    if (auto given = priority_from(call.priority))
+    auto given = priority_from(call.priority);
+    work_.level_given = given.has_value();
+    if (given)
       level = *given;
     else
       why = {ec::invalid, "'Sotto-Priority' must be critical, high, normal, low or background",
@@ -311,7 +313,10 @@ void connection_state::answer(const nlohmann::json& body) {
 }
 
 void connection_state::refuse(const failure& why) {
-  answer(work_.on == route::plain_chat ? plain_error(why) : error_answer(why));
+  auto x = work_.on == route::plain_chat ? plain_error(why) : error_answer(why);
+  if (why.code == ec::overloaded)
+    x.headers.emplace_back("Sotto-Overload", to_string(to_->load->step.load()));
+  answer(std::move(x));
 }
 
 void connection_state::answer(http_answer x) {

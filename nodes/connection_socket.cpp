@@ -119,6 +119,8 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
     why = {ec::not_found, "there is no persona '" + turn.persona + "'", "body.persona"};
   if (why)
     return tell_error(call.id, trace, why);
+  turn.level = call.level;
+  turn.level_given = call.level_given;
   running_turn what;
   what.id = call.id;
   what.trace = trace;

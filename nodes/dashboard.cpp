@@ -42,7 +42,7 @@ async function figures(){try{const ready=await fetch('/readyz');$('state').textC
 const answer=await fetch('/metrics',{headers:auth()});if(!answer.ok){const tr=document.createElement('tr');tr.append((await answer.json()).error.message);return $('figures').replaceChildren(tr)}
 const text=await answer.text(),sum={};for(const l of text.split('\n')){const m=/^([a-z_]+)(\{[^}]*\})? ([-0-9.e+]+)$/.exec(l);if(m)sum[m[1]]=(sum[m[1]]||0)+Number(m[3])}
 const now=performance.now(),rate=k=>last?((sum[k]||0)-(last.sum[k]||0))/((now-last.now)/1000):0
-const rows=[['Requests/s',rate('sotto_http_requests_total').toFixed(1)],['Messages/s',rate('sotto_messages_total').toFixed(0)],['Actors',sum.sotto_actors],['Sockets',sum.sotto_sockets],['Durable writes',sum.sotto_store_writes_total||0],['Memory (MB)',((sum.process_resident_memory_bytes||0)/1e6).toFixed(0)]]
+const rows=[['Requests/s',rate('sotto_http_requests_total').toFixed(1)],['Messages/s',rate('sotto_messages_total').toFixed(0)],['Actors',sum.sotto_actors],['Sockets',sum.sotto_sockets],['Overload step',['normal','fewer memories','cached context','no analysers','builtin responder','refuse'][sum.sotto_overload_step||0]],['Durable writes',sum.sotto_store_writes_total||0],['Memory (MB)',((sum.process_resident_memory_bytes||0)/1e6).toFixed(0)]]
 last={now,sum};$('figures').replaceChildren(...rows.map(r=>{const tr=document.createElement('tr');for(const x of r){const td=document.createElement('td');td.textContent=x;tr.append(td)}return tr}))
 }catch{$('state').textContent='no answer'}}
 figures();setInterval(figures,2000)

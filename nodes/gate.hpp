@@ -10,6 +10,7 @@
 
 #include "nodes/access.hpp"
 #include "nodes/http_session.hpp"
+#include "nodes/refusal_gate.hpp"
 #include "runtime/clock.hpp"
 
 namespace sotto {
@@ -42,6 +43,8 @@ struct gate {
   const access& door;
   wall_clock wall;
   socket_owner owner;
+  /// Turns requests away while the node is overloaded; may be null.
+  std::shared_ptr<refusal_gate> overload;
   std::shared_ptr<socket_counts> counts = std::make_shared<socket_counts>();
   /// Those that have not said anything yet, and those that have been answered.
   idle_sockets silent{}, answered{};

@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "messages/actors.hpp"
+#include "messages/admission.hpp"
 #include "messages/partition.hpp"
 #include "messages/reembed.hpp"
 #include "nodes/gateway_metrics.hpp"
 #include "nodes/openai_api.hpp"
+#include "runtime/node_load.hpp"
 #include "runtime/services.hpp"
 
 namespace sotto {
@@ -25,6 +27,9 @@ struct gateway_handles {
 
   surface with;
   std::vector<partition_actor> partitions;
+  /// Where turns go.
+  admission_actor admission;
+  std::shared_ptr<node_load> load = std::make_shared<node_load>();
   emotion_actor emotion;
   /// All of them, for arrays.
   std::vector<emotion_actor> emotions;

@@ -128,6 +128,8 @@ void http_session::got_head(error_code ec) {
   auto& request = parser_->get();
   if (boost::beast::websocket::is_upgrade(request))
     return upgrade();
+  if (turned_away())
+    return;
   if (parser_->is_done())
     return dispatch();
   if (boost::beast::iequals(request[http::field::expect], "100-continue"))

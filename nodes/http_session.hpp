@@ -11,6 +11,8 @@
 
 namespace sotto {
 
+class refusal_gate;
+
 /// The socket as CONNECTION sees it. All functions may be called from any thread; what is sent
 /// after the socket closed is dropped.
 class reply_channel {

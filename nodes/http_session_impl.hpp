@@ -61,6 +61,10 @@ private:
   void turn_away(http_answer answer);
   void go_on();
   void read_body();
+  /// Refuses the request, whose head was read, where the node is too busy for it.
+  bool turned_away();
+  void drop_body(uint64_t left, priority level, bool again);
+  void tell_refusal();
   void dispatch();
   void watch();
   void peek();
@@ -114,6 +118,8 @@ private:
   /// The request was refused before it was read whole.
   bool linger_ = false;
   size_t droppable_ = 256 << 20;
+  /// The latest turn that was asked for here was turned away.
+  bool refused_before_ = false;
   bool closed_ = false;
 };
 

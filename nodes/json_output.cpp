@@ -126,7 +126,7 @@ http_answer error_answer(const failure& why) {
   result.status = classify(why.code).status;
   result.body = dump({{"error", error_body(why)}});
   if (result.status == 429 || result.status == 503)
-    result.headers.emplace_back("Retry-After", "1");
+    result.headers.emplace_back("Retry-After", std::to_string(std::max(why.retry_after, 1U)));
   return result;
 }
 

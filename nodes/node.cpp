@@ -1,14 +1,13 @@
 #include "nodes/node.hpp"
 
 #include <csignal>
-#include <fstream>
 #include <thread>
 
 #include <cblas.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
+#include "actors/admission.hpp"
 #include "actors/analysers.hpp"
 #include "actors/builtin_responder.hpp"
 #include "actors/llm_connection.hpp"
@@ -24,6 +23,7 @@
 #include "nodes/connection.hpp"
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
+#include "nodes/refusal_gate.hpp"
 #include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
 #include "runtime/sqlite_store.hpp"
@@ -37,14 +37,10 @@ constexpr int64_t shortest_goodbye = 500'000'000, longest_goodbye = 5'000'000'00
 
 /// The process's own figures, read when they are asked for.
 void append_process(std::string& text) {
-  std::ifstream file{"/proc/self/statm"};
-  uint64_t pages = 0, resident = 0;
-  file >> pages >> resident;
-  auto bytes = resident * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   text += fmt::format("# HELP process_resident_memory_bytes Resident memory\n"
                       "# TYPE process_resident_memory_bytes gauge\n"
                       "process_resident_memory_bytes {}\n",
-                      bytes);
+                      read_process_figures().resident);
 }
 
 constexpr auto file_watch_interval = std::chrono::seconds{1};
@@ -86,11 +82,12 @@ public:
     start_work();
     start_models();
     start_partitions();
+    auto overload = start_admission();
     gateway_->metrics_text = [this] { return metrics_text(); };
     auto server = http_server::open(
         reactor_,
         std::make_shared<gate>(gate{gateway_->with.limits, with_.edge, *door_, services_->wall,
-                                    connect_sockets(*system_, gateway_)}),
+                                    connect_sockets(*system_, gateway_), overload}),
         std::move(tls_));
     if (!server)
       return to_failure(server.error());
@@ -105,7 +102,8 @@ public:
     gateway_->draining = true;
     server_->stop();
     auto until = monotonic_nanos() + with_.node.drain_timeout.count();
-    auto all = drain_partitions(until);
+    auto all = drain_admission(until);
+    all = drain_partitions(until) && all;
     // Answers are on their way to their sockets, and memory calls to theirs.
     server_->drain(caf::timespan{
         std::clamp<int64_t>(until - monotonic_nanos(), shortest_goodbye, longest_goodbye)});
@@ -235,6 +233,8 @@ private:
   std::shared_ptr<const session_parts> make_parts(uint32_t i) {
     auto parts = std::make_shared<session_parts>();
     parts->options = with_.session;
+    parts->admission = with_.admission;
+    parts->load = gateway_->load;
     for (auto& x : with_.personas)
       parts->personas[x.name] = x;
     parts->emotion = emotions_[i % emotions_.size()];
@@ -274,6 +274,25 @@ private:
           }}));
   }
 
+  std::shared_ptr<refusal_gate> start_admission() {
+    admission_parts parts;
+    parts.options = with_.admission;
+    parts.session = with_.session;
+    parts.workers = worker_count(with_);
+    parts.home = [to = gateway_.get()](const owner_key& owner) -> const partition_actor& {
+      return to->home_of(owner);
+    };
+    parts.load = gateway_->load;
+    parts.metrics = std::make_shared<admission_metrics>(services_->metrics);
+    auto refused = [published = parts.metrics, to = gateway_.get()](priority level) {
+      published->left(level, admission_metrics::way::early);
+      to->metrics.answered(route::chat, 429, 0);
+    };
+    gateway_->admission = keep(system_->spawn(admission, std::move(parts)));
+    return std::make_shared<refusal_gate>(reactor_.io(), gateway_->load,
+                                          with_.admission.hold_refusals, refused);
+  }
+
   std::string metrics_text() {
     auto text = prometheus::TextSerializer{}.Serialize(services_->metrics.Collect());
     text += prometheus::TextSerializer{}.Serialize(places_->metrics->Collect());
@@ -288,6 +307,16 @@ private:
                           "# TYPE sotto_sockets gauge\nsotto_sockets {}\n",
                           server_->counts()->open.load());
     return text;
+  }
+
+  // Turns that wait still run; new ones are refused.
+  bool drain_admission(int64_t until) {
+    caf::scoped_actor self{*system_};
+    auto all = true;
+    auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};
+    self->request(gateway_->admission, left, context{}, atom::drain_v)
+        .receive([](atom::drained) {}, [&](caf::error&) { all = false; });
+    return all;
   }
 
   // One after another: a partition without running turns answers at once.
@@ -323,6 +352,7 @@ private:
     server_.reset(); // FILE WATCHER may have been at it
     if (gateway_) {
       gateway_->partitions.clear();
+      gateway_->admission = admission_actor{};
       gateway_->emotion = emotion_actor{};
       gateway_->emotions.clear();
       gateway_->embedding = embedding_actor{};

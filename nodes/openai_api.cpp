@@ -230,7 +230,6 @@ chat_call read_chat(const http_call& call, const surface& with, failure& why) {
   read_resumption(call, result, why);
   if (why)
     return result;
-  result.turn.level_given = !call.priority.empty();
   result.turn.stream = result.direct.stream = result.stream;
   if (result.pass_through) {
     result.direct.tenant = result.turn.owner.tenant;

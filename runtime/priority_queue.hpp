@@ -45,9 +45,12 @@ public:
   size_t size() const { return size_; }
   size_t size(priority level) const { return levels_[index(level)].count; }
 
+  /// Where an item stands: valid until it leaves the queue.
+  using place = uint32_t;
+
   /// Adds an item at `now` (nanoseconds). When full, the newest item of the lowest level gives way:
-  /// returns it, which may be `x` itself.
-  std::optional<T> push(T x, queue_class what, int64_t now) {
+  /// returns it, which may be `x` itself. Tells in `at` where `x` stands.
+  std::optional<T> push(T x, queue_class what, int64_t now, place* at = nullptr) {
     std::optional<T> refused;
     if (size_ >= limits_.bound) {
       auto lowest = lowest_level();
@@ -55,7 +58,9 @@ public:
         return x;
       refused = extract(levels_[lowest].newest);
     }
-    insert(std::move(x), what, now);
+    auto i = insert(std::move(x), what, now);
+    if (at)
+      *at = i;
     return refused;
   }
 
@@ -69,6 +74,9 @@ public:
     return extract(next_by_weight());
   }
 
+  /// Takes out the item at `at`, which must be one that waits.
+  T take(place at) { return extract(at); }
+
   /// Takes out the oldest item of the most important level that `matches` holds for.
   template <class F>
   std::optional<T> take_if(F matches) {
@@ -80,7 +88,7 @@ public:
   }
 
 private:
-  using link = uint32_t;
+  using link = place;
   static constexpr link none = std::numeric_limits<link>::max();
   static constexpr size_t kept_nodes = 64;
   static constexpr size_t kept_tenants = 64;
@@ -118,7 +126,7 @@ private:
     return i;
   }
 
-  void insert(T x, queue_class what, int64_t now) {
+  link insert(T x, queue_class what, int64_t now) {
     auto& level = levels_[index(what.level)];
     auto line = line_of(level, what.tenant);
     auto i = allocate();
@@ -140,6 +148,7 @@ private:
     }
     ++level.count;
     ++size_;
+    return i;
   }
 
   T extract(link i) {

@@ -132,3 +132,20 @@ TEST_CASE("an item is taken out by what it is and the others keep their order") 
   CHECK(left.size() == 9);
   CHECK(std::is_sorted(left.begin(), left.begin() + 3));
 }
+
+TEST_CASE("an item is taken from wherever it stands, and the others keep their order") {
+  priority_queue<item> queue;
+  std::vector<priority_queue<item>::place> places(10);
+  for (int i = 0; i < 10; ++i) {
+    item x{priority::normal, static_cast<uint32_t>(i % 2), i};
+    queue.push(x, class_of(x), 0, &places[static_cast<size_t>(i)]);
+  }
+  for (int i : {0, 5, 8})
+    CHECK(queue.take(places[static_cast<size_t>(i)]).number == i);
+  CHECK(queue.size() == 7);
+  std::map<uint32_t, std::vector<int>> left;
+  while (auto x = queue.pop(0))
+    left[x->tenant].push_back(x->number);
+  CHECK(left[0] == std::vector<int>{2, 4, 6});
+  CHECK(left[1] == std::vector<int>{1, 3, 7, 9});
+}

@@ -1,0 +1,193 @@
+#include "actors/admission.hpp"
+
+#include <xxhash.h>
+
+#include "runtime/refusals.hpp"
+
+namespace sotto {
+
+namespace {
+
+constexpr uint32_t slots_a_worker = 64;
+/// Tenants counted apart within a second; what is served to others is counted as of one.
+constexpr size_t most_tenants = 4096;
+
+uint64_t hash(const std::string& x, uint64_t seed = 0) {
+  return XXH64(x.data(), x.size(), seed);
+}
+
+uint64_t conversation_of(const turn_request& x) {
+  return hash(x.conversation, hash(x.owner.owner, hash(x.owner.tenant)));
+}
+
+admission_limits limits_of(const admission_parts& x) {
+  admission_limits limits;
+  limits.running = x.options.max_running != 0 ? x.options.max_running : slots_a_worker * x.workers;
+  limits.following = x.options.max_waiting;
+  limits.following_one = x.session.max_waiting;
+  limits.longest = (x.session.turn_timeout + x.session.store_timeout).count() * 2;
+  limits.queue.bound = x.options.max_waiting;
+  limits.queue.overdue_after = x.options.overdue_after.count();
+  return limits;
+}
+
+} // namespace
+
+void admission_state::init(self_pointer self, admission_parts parts) {
+  self_ = self;
+  parts_ = std::move(parts);
+  if (!parts_.metrics)
+    parts_.metrics = std::make_shared<admission_metrics>(self->services().metrics);
+  queue_ = std::make_unique<admission_queue<turn>>(limits_of(parts_));
+  auto most = parts_.options.max_memory != 0 ? parts_.options.max_memory : parts_.memory / 4 * 3;
+  policy_ = std::make_unique<overload_policy>(parts_.options, most);
+}
+
+priority admission_state::level_of(const turn_request& request, uint64_t conversation,
+                                   int64_t now) {
+  if (request.level_given)
+    return request.level;
+  auto signals = read_signals(request.text);
+  signals.channel = request.speaker != request.owner.owner && !request.owner.owner.empty();
+  if (!request.owner.owner.empty())
+    recent_.heard(conversation, hash(request.speaker), now, signals);
+  return turn_level(signals);
+}
+
+void admission_state::say(const context& ctx, turn_client_actor client, uint64_t ticket,
+                          turn_request request) {
+  auto now = last_turn_ = self_->nanos();
+  turn x{ctx, std::move(client), ticket, std::move(request)};
+  auto conversation = conversation_of(x.request);
+  x.ctx.level = level_of(x.request, conversation, now);
+  if (x.ctx.deadline == 0)
+    x.ctx.deadline = now + parts_.session.turn_timeout.count();
+  if (draining_)
+    return refuse(x, {ec::unavailable, "the node is shutting down", {}}, way::refused);
+  if (parts_.load->refuses(x.ctx.level))
+    return refuse(x, overloaded(), way::refused);
+  auto& key = x.request.idempotency_key;
+  turn_class of{{x.client->id(), ticket},
+                conversation,
+                x.ctx.level,
+                static_cast<uint32_t>(hash(x.request.owner.tenant)),
+                key.empty() ? 0 : hash(key) | 1,
+                x.ctx.deadline};
+  queue_->add(std::move(x), of, now);
+  serve(now);
+}
+
+void admission_state::serve(int64_t now) {
+  while (auto x = queue_->next(now))
+    start(std::move(*x));
+  for (auto& x : queue_->refused())
+    refuse(x, overloaded(), way::refused);
+  publish();
+  arm(now);
+}
+
+void admission_state::start(admission_queue<turn>::started x) {
+  ++served_;
+  ++served_by_level_[static_cast<size_t>(x.level)];
+  ++served_by_tenant_[served_by_tenant_.size() < most_tenants ? x.tenant : 0];
+  parts_.metrics->served(x.level, static_cast<double>(x.waited) / 1e9);
+  auto& request = x.what.request;
+  if (x.number != 0)
+    request.slot = std::make_shared<turn_slot>(self_, x.number);
+  auto& home = parts_.home(request.owner);
+  self_->send(home, self_->child(x.what.ctx), atom::say_v, std::move(x.what.client), x.what.ticket,
+              std::move(request));
+}
+
+failure admission_state::overloaded() const {
+  auto step = parts_.load->step.load();
+  return {ec::overloaded,
+          step == overload_step::refuse
+              ? "the node is overloaded; try again later, or at a higher priority"
+              : "too many turns are waiting",
+          {},
+          policy_->retry_after(queue_->queued())};
+}
+
+void admission_state::refuse(const turn& x, failure why, way how) {
+  if (how == way::refused)
+    ++refused_;
+  parts_.metrics->left(x.ctx.level, how);
+  auto ctx = self_->child(x.ctx);
+  ctx.deadline = 0; // an answer is worth hearing however late it is
+  // Many refused: held back as sockets do it (`refusal_gate`), so that asking again at once is no
+  // use.
+  if (why.code == ec::overloaded && refused_ > refusals_told_at_once)
+    self_->delayed_send(x.client, parts_.options.hold_refusals, ctx, atom::failed_v, x.ticket,
+                        std::move(why));
+  else
+    self_->send(x.client, ctx, atom::failed_v, x.ticket, std::move(why));
+}
+
+void admission_state::cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
+                             const owner_key& owner, const std::string& conversation, bool lost) {
+  auto now = self_->nanos();
+  turn_name name{client->id(), ticket};
+  if (lost && queue_->waits_by_key(name))
+    return;
+  if (auto x = queue_->remove(name, now)) {
+    parts_.metrics->left(x->ctx.level, way::cancelled);
+    serve(now);
+    return end_if_drained();
+  }
+  self_->send<caf::message_priority::high>(parts_.home(owner), self_->child(ctx), atom::cancel_v,
+                                           client, ticket, owner, conversation, lost);
+}
+
+void admission_state::yield(uint64_t number) {
+  queue_->yield(number);
+  serve(self_->nanos());
+}
+
+void admission_state::ended(uint64_t number) {
+  auto now = self_->nanos();
+  queue_->ended(number, now);
+  serve(now);
+  end_if_drained();
+}
+
+caf::result<atom::drained> admission_state::drain() {
+  draining_ = true;
+  drained_ = self_->make_response_promise<atom::drained>();
+  auto promise = drained_;
+  end_if_drained();
+  return promise;
+}
+
+void admission_state::end_if_drained() {
+  if (draining_ && queue_->idle() && drained_.pending())
+    drained_.deliver(atom::drained_v);
+}
+
+void admission_state::give_up(const failure& why) {
+  for (auto& x : queue_->clear())
+    refuse(x, why, way::refused);
+}
+
+admission_actor::behavior_type admission(actor_of<admission_actor, admission_state>* self,
+                                         admission_parts parts) {
+  auto& state = self->state;
+  state.init(self, std::move(parts));
+  self->set_exit_handler([self](caf::exit_msg& x) {
+    self->state.give_up({ec::unavailable, "the node stopped while the turn waited", {}});
+    self->quit(std::move(x.reason));
+  });
+  return {
+      [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
+               turn_request& x) { state.say(ctx, std::move(client), ticket, std::move(x)); },
+      [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
+               const owner_key& owner, const std::string& conversation,
+               bool lost) { state.cancel(ctx, client, ticket, owner, conversation, lost); },
+      [&state](const context&, atom::yield, uint64_t number) { state.yield(number); },
+      [&state](const context&, atom::ended, uint64_t number) { state.ended(number); },
+      [&state](const context&, atom::drain) { return state.drain(); },
+      [&state](const context&, atom::tick) { state.tick(); },
+  };
+}
+
+} // namespace sotto

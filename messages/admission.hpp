@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+
+#include <caf/send.hpp>
+
+#include "messages/actors.hpp"
+
+namespace sotto {
+
+/// ADMISSION: one a node; every turn passes through it. Called by CONNECTION and SESSION (through
+/// `turn_slot`). Calls PARTITION.
+using admission_actor = caf::typed_actor<
+    // Waits until the turn may run and hands it to its PARTITION. All are sent at one level, so
+    // that mailboxes keep their order; the frontend's level stands in the request.
+    caf::reacts_to<context, atom::say, turn_client_actor, uint64_t, turn_request>,
+    // Control: the client gave up the turn `ticket` of an owner's conversation, or (true) was lost:
+    // a turn with a key then goes on.
+    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string,
+                   bool>,
+    // Control: the turn of this slot waits for others than this node; it is over.
+    caf::reacts_to<context, atom::yield, uint64_t>, caf::reacts_to<context, atom::ended, uint64_t>,
+    // No new turns; answered when those before are over.
+    caf::replies_to<context, atom::drain>::with<atom::drained>,
+    // Own timer: deadlines, and a look at the load.
+    caf::reacts_to<context, atom::tick>>;
+
+/// A turn's place among those that run. It travels with the turn's request, and whoever drops the
+/// last copy tells ADMISSION that the turn is over: a session that answers, refuses or crashes, a
+/// mailbox that bounces. So no slot can be lost within a process. Used by one thread at a time.
+class turn_slot {
+public:
+  turn_slot(admission_actor to, uint64_t number) : to_(std::move(to)), number_(number) {}
+  ~turn_slot() {
+    caf::anon_send<caf::message_priority::high>(to_, context{}, atom::ended_v, number_);
+  }
+  turn_slot(const turn_slot&) = delete;
+  turn_slot& operator=(const turn_slot&) = delete;
+
+  /// Lets another turn run: this one waits for somebody else than the node. The next turn of its
+  /// conversation still waits for its end.
+  void yield() {
+    if (!std::exchange(yielded_, true))
+      caf::anon_send<caf::message_priority::high>(to_, context{}, atom::yield_v, number_);
+  }
+
+private:
+  admission_actor to_;
+  uint64_t number_;
+  bool yielded_ = false;
+};
+
+} // namespace sotto

@@ -1,0 +1,108 @@
+// A node that is too busy refuses at the door: at once, honestly, the less important first, on
+// connections that stay open. Memory above a tiny limit makes it too busy.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
+import test from 'node:test'
+import { Node, until } from './node.mjs'
+import { ActorSocket } from './socket.mjs'
+
+const metric = async (node, name) => {
+  const text = await (await node.get('/metrics')).text()
+  return Number(new RegExp(`^${name.replace(/[{}"]/g, '\\$&')} ([-0-9.e+]+)$`, 'm').exec(text)?.[1])
+}
+
+async function busyNode(t, ...set) {
+  const node = await Node.start(t, { set: ['admission.max_memory=1KiB', ...set] })
+  await node.say('ada', 'hello') // the load is looked at while there are turns
+  await until('the node refuses', async () => (await metric(node, 'sotto_overload_step')) === 5)
+  return node
+}
+
+const body = { model: 'companion', user: 'ada', messages: [{ role: 'user', content: 'hello' }] }
+
+test('a refusal says when to come again, and critical turns still pass', async (t) => {
+  const node = await busyNode(t)
+  const x = await node.call('POST', '/v1/chat/completions', body)
+  assert.equal(x.status, 429)
+  assert.equal(x.body.error.code, 'overloaded')
+  assert.equal(x.body.error.type, 'rate_limit_error')
+  assert.ok(Number(x.headers.get('retry-after')) >= 1)
+  assert.equal(x.body.error.retry_after, Number(x.headers.get('retry-after')))
+  assert.equal(x.headers.get('sotto-overload'), 'refuse')
+  const plain = await node.call('POST', '/api/chat', { user_id: 'ada', message: 'hello' })
+  assert.equal(plain.status, 429)
+  assert.match(plain.body.error, /overloaded/)
+  const critical = await node.say('ada', 'hello', {}, { 'Sotto-Priority': 'critical' })
+  assert.equal(critical.sotto.level, 'critical')
+  assert.ok(critical.sotto.degraded.includes('overload:no_analysers'))
+  assert.equal((await node.call('GET', '/v1/models')).status, 200)
+  assert.ok((await metric(node, 'sotto_admission_turns_total{level="normal",outcome="early"}')) >= 2)
+  assert.match(node.stderr, /admission: step refuse after normal/)
+})
+
+test('a connection outlives its refusals, whatever the size and pace of the bodies', async (t) => {
+  const node = await busyNode(t, 'admission.hold_refusals=0s')
+  const socket = net.connect(node.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  let text = ''
+  socket.setEncoding('latin1').on('data', (x) => (text += x))
+  await once(socket, 'connect')
+  const answers = () => text.split('HTTP/1.1 429').length - 1
+  const head = (size) => `POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`
+  socket.write(head(5) + 'hello')
+  await until('the first is answered', () => answers() === 1)
+  socket.write(head(50_000) + 'x'.repeat(20_000))
+  await new Promise((done) => setTimeout(done, 20))
+  assert.equal(answers(), 1)
+  socket.write('x'.repeat(30_000))
+  await until('the second is answered', () => answers() === 2)
+  socket.write(head(0) + head(3) + 'abc' + head(2) + 'hi') // pipelined
+  await until('all are answered', () => answers() === 5)
+  assert.ok(!text.includes('Connection: close'))
+  socket.write('GET /livez HTTP/1.1\r\nHost: x\r\n\r\n')
+  await until('and it goes on', () => text.includes('alive'))
+  socket.write(head(10_000_000)) // too much to read for nothing
+  await until('the last is answered', () => answers() === 6)
+  assert.ok(text.includes('Connection: close'))
+})
+
+test('a client that asks again at once is held back', async (t) => {
+  const node = await busyNode(t, 'admission.hold_refusals=300ms')
+  const socket = net.connect(node.port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  let answers = 0
+  const start = Date.now()
+  socket.setEncoding('latin1').on('data', () => {
+    if (++answers < 4) socket.write(request)
+  })
+  const request = 'POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'
+  socket.write(request)
+  await until('four refusals', () => answers === 4)
+  assert.ok(Date.now() - start >= 900)
+})
+
+test('over a WebSocket a refusal is an error with the time to wait', async (t) => {
+  const node = await busyNode(t)
+  const socket = await ActorSocket.open(t, node, 'msgpack')
+  const x = await socket.call('say', { user: 'ada', text: 'hello' })
+  assert.equal(x.type, 'error')
+  assert.equal(x.body.code, 'overloaded')
+  assert.ok(x.body.retry_after >= 1)
+  const y = await socket.call('say', { user: 'ada', text: 'hello' }, { priority: 'critical' })
+  assert.equal(y.type, 'reply')
+  assert.equal(y.body.level, 'critical')
+})
+
+test('turns of one conversation keep their order whatever their levels', async (t) => {
+  const node = await Node.start(t)
+  const socket = await ActorSocket.open(t, node, 'json')
+  const order = []
+  const levels = ['low', 'critical', 'background', 'high', 'normal', 'critical', 'low', 'high']
+  await Promise.all(levels.map((priority, i) =>
+    socket.call('say', { user: 'ada', text: `number ${i}` }, { priority }).then((x) => {
+      assert.equal(x.body.level, priority)
+      order.push(i)
+    })))
+  assert.deepEqual(order, levels.map((_, i) => i))
+})
