@@ -78,6 +78,7 @@ bool session_state::contradicts(const waiting_turn& turn, const std::string& tex
 void session_state::say(waiting_turn turn) {
   if (retried(turn))
     return;
+  silence_ended(turn.request.persona);
   if (!waiting_)
     waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
   auto level = turn.ctx.level;
@@ -93,7 +94,7 @@ void session_state::start_next() {
   auto next = waiting_ ? waiting_->pop() : std::nullopt;
   if (!next) {
     waiting_.reset();
-    if (ephemeral_ || draining_)
+    if ((ephemeral_ || draining_) && !speaking_)
       self_->quit();
     return;
   }
@@ -129,6 +130,7 @@ void session_state::generate() {
   ask.emotion = turn_->reply.emotion;
   ask.memories = turn_->reply.memories;
   turn_->generating = true;
+  tell_typing(turn_->ctx, true);
   self_->send(parts_->llm, self_->child(turn_->ctx), atom::generate_v, llm_client_actor{self_},
               turn_number_, std::move(ask));
 }
@@ -140,6 +142,8 @@ void session_state::token(uint64_t ticket, const std::string& text) {
 }
 
 void session_state::completed(uint64_t ticket, completion result) {
+  if (speaking_ && ticket == speaking_->ticket)
+    return composed(std::move(result.text));
   if (!is_current(ticket) || !turn_->generating)
     return;
   turn_->generating = false;
@@ -157,6 +161,8 @@ void session_state::completed(uint64_t ticket, completion result) {
 }
 
 void session_state::failed(uint64_t ticket, const failure& why) {
+  if (speaking_ && ticket == speaking_->ticket)
+    return composed({});
   if (is_current(ticket) && turn_->generating)
     fail(why);
 }
@@ -208,9 +214,9 @@ void session_state::finish() {
   if (recent_loaded_ && !brings_context(request)) {
     recent_.push_back({std::move(request.speaker), std::move(request.text), false});
     recent_.push_back({persona().name, turn_->reply.text, true});
-    if (recent_.size() > 2 * size_t{parts_->options.context_lines})
-      recent_.erase(recent_.begin(), recent_.end() - parts_->options.context_lines);
+    trim_recent();
   }
+  tell_mood();
   tell(*turn_, atom::completed_v, std::move(turn_->reply));
   end_turn();
 }
@@ -220,7 +226,15 @@ void session_state::fail(const failure& why) {
   end_turn();
 }
 
+void session_state::trim_recent() {
+  if (recent_.size() > 2 * size_t{parts_->options.context_lines})
+    recent_.erase(recent_.begin(), recent_.end() - parts_->options.context_lines);
+}
+
 void session_state::end_turn() {
+  tell_typing(turn_->ctx, false);
+  if (events_)
+    events_->said(self_->nanos());
   turn_.reset();
   start_next();
 }
@@ -253,7 +267,7 @@ void session_state::cancel_generation() {
 
 bool session_state::passivate() {
   // What PARTITION sent before this waits in the mailbox by now.
-  if (turn_ || waiting_ || self_->backlog() > 0)
+  if (turn_ || waiting_ || speaking_ || listened() || self_->backlog() > 0)
     return false;
   self_->quit();
   return true;
@@ -261,13 +275,19 @@ bool session_state::passivate() {
 
 void session_state::drain() {
   draining_ = true;
-  if (!turn_ && self_->backlog() == 0)
+  if (speaking_ && !speaking_->storing)
+    stop_speaking();
+  if (!turn_ && !speaking_ && self_->backlog() == 0)
     self_->quit();
 }
 
 void session_state::forget() {
   recent_.clear();
   recent_loaded_ = false;
+  if (events_)
+    events_->mood.clear();
+  if (speaking_ && !speaking_->storing)
+    stop_speaking();
 }
 
 int64_t session_state::next_due() const {
@@ -306,16 +326,18 @@ void session_state::tick() {
 }
 
 void session_state::give_up(const failure& why) {
-  if (turn_)
+  if (turn_) {
     tell(*turn_, atom::failed_v, why);
+    tell_typing(turn_->ctx, false);
+  }
   turn_.reset();
   while (auto x = waiting_ ? waiting_->pop() : std::nullopt)
     tell(*x, atom::failed_v, why);
 }
 
-session_actor::behavior_type session(actor_of<session_actor, session_state>* self,
-                                     std::shared_ptr<const session_parts> parts, shard_actor shard,
-                                     bool ephemeral) {
+listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,
+                                              std::shared_ptr<const session_parts> parts,
+                                              shard_actor shard, bool ephemeral) {
   auto& state = self->state;
   state.init(self, std::move(parts), std::move(shard), ephemeral);
   self->set_exception_handler([&state](std::exception_ptr&) -> caf::error {
@@ -347,6 +369,10 @@ session_actor::behavior_type session(actor_of<session_actor, session_state>* sel
       [&state](const context&, atom::drain) { state.drain(); },
       [&state](const context&, atom::forget) { state.forget(); },
       [&state](const context&, atom::tick) { state.tick(); },
+      [&state](const context& ctx, atom::subscribe, const event_client_actor& client,
+               const owner_key& owner, const std::string& conversation,
+               const subscription& x) { state.listen(ctx, client, owner, conversation, x); },
+      [&state](const context&, atom::silence) { state.silent(); },
   };
 }
 

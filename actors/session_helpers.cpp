@@ -124,15 +124,18 @@ void session_state::ask_recent() {
                 turn_->request.owner, turn_->request.conversation, parts_->options.context_lines)
       .then(
           [this, n = turn_number_](std::vector<memory>& lines) {
-            if (is_current(n) && gathering() && !recent_loaded_) {
-              recent_loaded_ = true;
-              recent_.clear();
-              for (auto& x : lines)
-                recent_.push_back({std::move(x.speaker), std::move(x.text), x.own});
-            }
+            if (is_current(n) && gathering() && !recent_loaded_)
+              take_recent(std::move(lines));
             helper_done(n, helper::context);
           },
           [this, n = turn_number_](const caf::error&) { helper_done(n, helper::context, true); });
+}
+
+void session_state::take_recent(std::vector<memory> lines) {
+  recent_loaded_ = true;
+  recent_.clear();
+  for (auto& x : lines)
+    recent_.push_back({std::move(x.speaker), std::move(x.text), x.own});
 }
 
 void session_state::helper_done(uint64_t turn, helper x, bool failed) {

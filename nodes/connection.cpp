@@ -51,6 +51,8 @@ void connection_state::closed() {
   for (auto& [ticket, x] : running_)
     cancel(ticket, x);
   running_.clear();
+  if (socket_)
+    end_events();
   channel_.reset();
   self_->quit();
 }
@@ -60,7 +62,8 @@ void connection_state::token(uint64_t ticket, const std::string& text) {
   if (at == running_.end())
     return;
   if (socket_)
-    return tell(at->second.id, "token", at->second.trace, {{"text", text}});
+    return stream(at->second,
+                  {std::exchange(at->second.sent, at->second.sent + text.size()), text});
   begin_stream();
   channel_->piece(chat_token_event(text, stream_model(), work_.trace, seconds_now()));
 }
@@ -90,7 +93,9 @@ void connection_state::completed(uint64_t ticket, turn_reply reply) {
     body["text"] = std::move(reply.text);
     body["model"] = std::move(reply.model);
     body["finish_reason"] = std::move(reply.finish_reason);
-    return tell(x.id, "reply", x.trace, std::move(body));
+    if (auto piece = x.pacer.last())
+      tell_token(x, std::move(*piece));
+    return end_call(x.id, x.trace, std::move(body));
   }
   auto created = self_->unix_micros();
   switch (work_.as) {
@@ -137,7 +142,7 @@ void connection_state::failed(uint64_t ticket, const failure& why) {
     return;
   auto x = take(ticket);
   if (socket_)
-    return tell_error(x.id, x.trace, why);
+    return end_error(x.id, x.trace, why);
   if (work_.as == shape::plain_batch) {
     work_.results[ticket - work_.first_ticket] =
         plain_chat_failure(why, to_->with.default_persona, self_->unix_micros());
@@ -230,6 +235,8 @@ connection_actor::behavior_type connection(actor_of<connection_actor, connection
       [&state](const context&, atom::frame, const std::string& bytes) { state.frame(bytes); },
       [&state](const context&, atom::cancel) { state.closed(); },
       [&state](const context&, atom::drain) { state.drain(); },
+      [&state](const context&, atom::tick) { state.renew(); },
+      [&state](const context& ctx, atom::event, const session_event& x) { state.event(ctx, x); },
   };
 }
 

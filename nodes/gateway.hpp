@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "messages/actors.hpp"
+#include "messages/events.hpp"
 #include "messages/partition.hpp"
 #include "nodes/gateway_metrics.hpp"
 #include "nodes/openai_api.hpp"
@@ -18,12 +19,12 @@ struct gateway_handles {
   explicit gateway_handles(const options& from, node_services& services)
       : with(from), metrics(services.metrics) {}
 
-  const partition_actor& home_of(const owner_key& owner) const {
+  const listened_partition_actor& home_of(const owner_key& owner) const {
     return partitions[partition_of(owner, static_cast<uint32_t>(partitions.size()))];
   }
 
   surface with;
-  std::vector<partition_actor> partitions;
+  std::vector<listened_partition_actor> partitions;
   emotion_actor emotion;
   embedding_actor embedding;
   /// A provider embeds: shards cannot do it for a question by themselves.
