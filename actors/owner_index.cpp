@@ -83,12 +83,22 @@ owner_index::without_vector(size_t most, const std::unordered_set<uint64_t>& but
   return result;
 }
 
-bool owner_index::set_vector(uint64_t seq, const std::vector<float>& vector) {
+std::vector<memory>::const_iterator owner_index::place_of(uint64_t seq) const {
   auto at = std::lower_bound(rows_.begin(), rows_.end(), seq,
                              [](const memory& x, uint64_t y) { return x.seq < y; });
   // A removed row has no place in the order; where the search meets one it may miss: look at all.
   if (at == rows_.end() || at->seq != seq)
     at = std::find_if(rows_.begin(), rows_.end(), [&](auto& x) { return x.seq == seq; });
+  return at;
+}
+
+const memory* owner_index::at(uint64_t seq) const {
+  auto at = place_of(seq);
+  return at == rows_.end() ? nullptr : &*at;
+}
+
+bool owner_index::set_vector(uint64_t seq, const std::vector<float>& vector) {
+  auto at = place_of(seq);
   if (at == rows_.end() || vector.empty() || (dimension_ != 0 && vector.size() != dimension_))
     return false;
   if (dimension_ == 0) {

@@ -38,6 +38,9 @@ public:
   /// Nothing if there is none. Valid until the next change.
   const memory* find(const std::string& id) const;
 
+  /// The memory at the place `seq`; nothing if there is none. Valid until the next change.
+  const memory* at(uint64_t seq) const;
+
   /// The best `query.k` memories of those that pass `at` and `where`, best first.
   std::vector<recalled> search(const memory_query& query) const;
 
@@ -56,6 +59,8 @@ public:
   size_t bytes() const;
 
 private:
+  std::vector<memory>::const_iterator place_of(uint64_t seq) const;
+
   /// What scoring reads of every row: apart from the memories, or each would be a cache miss.
   /// `before` and `after` are the rows of the lines next to it in the same conversation, counted
   /// from 1; 0 is none, and row 0 of a table of scores is 0, so that nobody has to ask.

@@ -74,13 +74,13 @@ void partition_state::forward(entry& to, waiting_turn turn) {
 }
 
 void partition_state::cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
-                             const owner_key& owner, const std::string& conversation) {
+                             const owner_key& owner, const std::string& conversation, bool lost) {
   auto at = sessions_.find({owner, conversation});
   if (at == sessions_.end())
     return;
   std::erase_if(at->second.held, [&](auto& x) { return x.ticket == ticket && x.client == client; });
   self_->send<caf::message_priority::high>(at->second.session, self_->child(ctx), atom::cancel_v,
-                                           client, ticket);
+                                           client, ticket, lost);
 }
 
 void partition_state::listen(const context& ctx, const event_client_actor& client,
@@ -220,9 +220,8 @@ partition(actor_of<listened_partition_actor, partition_state>* self,
         state.say({ctx, std::move(client), ticket, std::move(x)});
       },
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
-               const owner_key& owner, const std::string& conversation) {
-        state.cancel(ctx, client, ticket, owner, conversation);
-      },
+               const owner_key& owner, const std::string& conversation,
+               bool lost) { state.cancel(ctx, client, ticket, owner, conversation, lost); },
       [&state](const context& ctx, atom::subscribe, const event_client_actor& client,
                const owner_key& owner, const std::string& conversation,
                const subscription& x) { state.listen(ctx, client, owner, conversation, x); },

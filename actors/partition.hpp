@@ -31,7 +31,7 @@ public:
 
   void say(waiting_turn turn);
   void cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
-              const owner_key& owner, const std::string& conversation);
+              const owner_key& owner, const std::string& conversation, bool lost);
   void listen(const context& ctx, const event_client_actor& client, const owner_key& owner,
               const std::string& conversation, const subscription& x);
   caf::result<atom::drained> drain(const context& ctx);

@@ -27,6 +27,10 @@ std::string system_text(const prompt_parts& parts) {
   if (parts.mood.primary != "neutral")
     result += fmt::format("\n\nThe person's mood as their words show it: {} ({:.1f} of 1).",
                           parts.mood.primary, parts.mood.intensity);
+  if (!parts.before.empty() && !brings_context(parts.turn)) {
+    result += "\n\nWhat was said earlier in this conversation, in short:\n";
+    result += parts.before;
+  }
   auto begun = false;
   for (auto& x : parts.memories) {
     if (stands_in(parts.recent, x.what.text))

@@ -15,6 +15,8 @@ struct spoken_line {
   std::string text;
   /// Said by the companion.
   bool own = false;
+  /// Place among the owner's memories; 0: not known.
+  uint64_t seq = 0;
 };
 
 /// Whether the client brought the conversation itself; system messages alone are instructions.
@@ -27,6 +29,8 @@ struct prompt_parts {
   const emotion_reading& mood;
   const std::vector<recalled>& memories;
   const std::vector<spoken_line>& recent;
+  /// What was said before those, in short; may be empty.
+  const std::string& before;
 };
 
 /// The messages for the model: persona with mood and memories as the system message, then the

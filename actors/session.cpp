@@ -1,17 +1,11 @@
 #include "actors/session.hpp"
+#include "actors/turn_journal.hpp"
 
 #include <algorithm>
 
 #include "runtime/logging.hpp"
 
 namespace sotto {
-
-namespace {
-
-/// Replies kept for retries by their key, while the session lives.
-constexpr size_t kept_replies = 8;
-
-} // namespace
 
 void session_state::init(self_pointer self, std::shared_ptr<const session_parts> parts,
                          shard_actor shard, bool ephemeral) {
@@ -21,60 +15,6 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
   ephemeral_ = ephemeral;
 }
 
-template <class Verb, class T>
-void session_state::tell(const queued_turn& turn, Verb verb, T what) {
-  if (turn.askers.empty())
-    return;
-  auto ctx = [&] {
-    auto result = self_->child(turn.ctx);
-    result.deadline = 0;
-    return result;
-  };
-  for (size_t i = 0; i + 1 < turn.askers.size(); ++i)
-    self_->send(turn.askers[i].client, ctx(), verb, turn.askers[i].ticket, what);
-  // There is one asker nearly always, and replies are large.
-  auto& last = turn.askers.back();
-  self_->send(last.client, ctx(), verb, last.ticket, std::move(what));
-}
-
-bool session_state::retried(waiting_turn& turn) {
-  auto& key = turn.request.idempotency_key;
-  if (key.empty())
-    return false;
-  auto same = [&](const queued_turn& x) { return x.request.idempotency_key == key; };
-  queued_turn* known = turn_ && same(*turn_) ? turn_.get() : nullptr;
-  if (!known && waiting_)
-    known = waiting_->find_if(same);
-  if (known && contradicts(turn, known->request.text))
-    return true;
-  if (known) {
-    known->askers.push_back({std::move(turn.client), turn.ticket});
-    return true;
-  }
-  for (auto& [kept, text, reply] : replies_) {
-    if (kept != key)
-      continue;
-    if (contradicts(turn, text))
-      return true;
-    if (turn.request.stream)
-      self_->send(turn.client, self_->child(turn.ctx), atom::token_v, turn.ticket, reply.text);
-    self_->send(turn.client, self_->child(turn.ctx), atom::completed_v, turn.ticket, reply);
-    return true;
-  }
-  return false;
-}
-
-bool session_state::contradicts(const waiting_turn& turn, const std::string& text) {
-  if (turn.request.text == text)
-    return false;
-  self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
-              failure{ec::invalid,
-                      "the idempotency key was used for another text of this conversation; give "
-                      "each turn a key of its own",
-                      "idempotency_key"});
-  return true;
-}
-
 void session_state::say(waiting_turn turn) {
   if (retried(turn))
     return;
@@ -82,7 +22,10 @@ void session_state::say(waiting_turn turn) {
   if (!waiting_)
     waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
   auto level = turn.ctx.level;
-  queued_turn next{turn.ctx, {{std::move(turn.client), turn.ticket}}, std::move(turn.request)};
+  queued_turn next{
+      turn.ctx,
+      {{std::move(turn.client), turn.ticket, turn.request.stream, turn.request.resume_from}},
+      std::move(turn.request)};
   if (auto refused = waiting_->push(level, std::move(next)))
     tell(*refused, atom::failed_v,
          failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
@@ -101,8 +44,14 @@ void session_state::start_next() {
   turn_ = std::make_unique<running_turn>();
   static_cast<queued_turn&>(*turn_) = std::move(*next);
   ++turn_number_;
+  if (remembers()) {
+    owner_ = turn_->request.owner;
+    conversation_ = turn_->request.conversation;
+    persona_ = turn_->request.persona;
+  }
   turn_->started = self_->nanos();
   turn_->arrived = self_->unix_micros();
+  turn_->reply.level = turn_->ctx.level;
   if (turn_->ctx.deadline == 0)
     turn_->ctx.deadline = turn_->started + parts_->options.turn_timeout.count();
   if (turn_->ctx.late(turn_->started))
@@ -120,11 +69,13 @@ void session_state::generate() {
   auto& request = turn_->request;
   auto& who = persona();
   generation ask;
+  ask.tenant = request.owner.tenant;
   ask.deployments = who.llm;
   ask.model = who.model;
   ask.persona = who.name;
-  ask.messages = build_prompt({who, request, turn_->reply.emotion, turn_->reply.memories, recent_},
-                              parts_->options);
+  ask.messages = build_prompt(
+      {who, request, turn_->reply.emotion, turn_->reply.memories, recent_, before_.text},
+      parts_->options);
   ask.parameters = merge_parameters(request.parameters, who);
   ask.stream = request.stream;
   ask.emotion = turn_->reply.emotion;
@@ -138,17 +89,27 @@ void session_state::generate() {
 void session_state::token(uint64_t ticket, const std::string& text) {
   if (!is_current(ticket) || !turn_->generating)
     return;
-  tell(*turn_, atom::token_v, text);
+  auto& reply = turn_->reply.text;
+  for (auto& x : turn_->askers)
+    if (x.stream)
+      self_->send(x.client, self_->child(turn_->ctx), atom::token_v, x.ticket,
+                  stream_piece{reply.size(), text});
+  reply += text;
 }
 
 void session_state::completed(uint64_t ticket, completion result) {
   if (speaking_ && ticket == speaking_->ticket)
     return composed(std::move(result.text));
+  if (summary_ && ticket == summary_->ticket)
+    return summarised(std::move(result.text));
   if (!is_current(ticket) || !turn_->generating)
     return;
   turn_->generating = false;
   auto& reply = turn_->reply;
-  reply.text = std::move(result.text);
+  auto streamed = std::exchange(reply.text, std::move(result.text)).size();
+  for (auto& x : turn_->askers)
+    if (x.stream)
+      catch_up(x, streamed); // who joined a turn that is not streamed
   reply.model = std::move(result.model);
   reply.finish_reason = std::move(result.finish_reason);
   reply.usage = result.usage;
@@ -160,16 +121,19 @@ void session_state::completed(uint64_t ticket, completion result) {
     finish();
 }
 
-void session_state::failed(uint64_t ticket, const failure& why) {
+void session_state::failed(uint64_t ticket, failure why) {
   if (speaking_ && ticket == speaking_->ticket)
     return composed({});
+  if (summary_ && ticket == summary_->ticket)
+    return summarised({});
   if (is_current(ticket) && turn_->generating)
-    fail(why);
+    fail(std::move(why));
 }
 
 void session_state::store() {
   auto& request = turn_->request;
-  memory_write write{request.owner, {}, {}};
+  memory_write write;
+  write.owner = request.owner;
   memory asked, answered;
   asked.text = request.text;
   asked.speaker = request.speaker;
@@ -181,17 +145,21 @@ void session_state::store() {
   asked.conversation = answered.conversation = request.conversation;
   write.memories = {std::move(asked), std::move(answered)};
   write.vectors = {std::move(turn_->vector), {}};
+  if (!request.idempotency_key.empty()) {
+    write.turns.push_back(record_of(request, turn_->reply, turn_->arrived));
+    write.turns.back().reply = write.memories.size();
+  }
   auto ctx = self_->child(turn_->ctx);
   // Once there is an answer it is worth keeping, however late: the turn's deadline is not the
   // store's.
   ctx.deadline = 0;
   turn_->store_due = self_->nanos() + parts_->options.store_timeout.count();
   self_->request(shard_, caf::infinite, ctx, atom::remember_v, std::move(write))
-      .then([this, n = turn_number_](const memory_receipt&) { stored(n, {}); },
-            [this, n = turn_number_](const caf::error& err) { stored(n, to_failure(err)); });
+      .then([this, n = turn_number_](const memory_receipt& x) { stored(n, {}, x); },
+            [this, n = turn_number_](const caf::error& err) { stored(n, to_failure(err), {}); });
 }
 
-void session_state::stored(uint64_t turn, const failure& why) {
+void session_state::stored(uint64_t turn, const failure& why, const memory_receipt& receipt) {
   if (!is_current(turn) || turn_->store_due == 0)
     return;
   turn_->store_due = 0;
@@ -200,22 +168,12 @@ void session_state::stored(uint64_t turn, const failure& why) {
     warn_seldom("session store", "session could not store a turn: " + why.message);
     turn_->reply.degraded.emplace_back("memory");
   }
+  remember_lines(receipt);
   finish();
 }
 
 void session_state::finish() {
-  auto& request = turn_->request;
   turn_->reply.duration = self_->nanos() - turn_->started;
-  if (!request.idempotency_key.empty()) {
-    replies_.push_back({std::move(request.idempotency_key), request.text, turn_->reply});
-    if (replies_.size() > kept_replies)
-      replies_.pop_front();
-  }
-  if (recent_loaded_ && !brings_context(request)) {
-    recent_.push_back({std::move(request.speaker), std::move(request.text), false});
-    recent_.push_back({persona().name, turn_->reply.text, true});
-    trim_recent();
-  }
   tell_mood();
   tell(*turn_, atom::completed_v, std::move(turn_->reply));
   end_turn();
@@ -226,20 +184,16 @@ void session_state::fail(const failure& why) {
   end_turn();
 }
 
-void session_state::trim_recent() {
-  if (recent_.size() > 2 * size_t{parts_->options.context_lines})
-    recent_.erase(recent_.begin(), recent_.end() - parts_->options.context_lines);
-}
-
 void session_state::end_turn() {
   tell_typing(turn_->ctx, false);
   if (events_)
     events_->said(self_->nanos());
   turn_.reset();
+  summarise();
   start_next();
 }
 
-void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
+void session_state::cancel(const turn_client_actor& client, uint64_t ticket, bool lost) {
   auto gives_up = [&](const turn_asker& x) { return x.ticket == ticket && x.client == client; };
   auto asked = [&](const queued_turn& x) { return std::ranges::any_of(x.askers, gives_up); };
   auto running = turn_ && asked(*turn_);
@@ -247,10 +201,11 @@ void session_state::cancel(const turn_client_actor& client, uint64_t ticket) {
   if (!turn)
     return;
   std::erase_if(turn->askers, gives_up);
-  if (!turn->askers.empty())
-    return; // somebody else still waits for it
+  if (!turn->askers.empty() || (lost && !turn->request.idempotency_key.empty()))
+    return; // somebody else still waits for it, or it may be asked for again
   if (!running) {
-    waiting_->take_if([](const queued_turn& x) { return x.askers.empty(); });
+    turn->given_up = true;
+    waiting_->take_if([](const queued_turn& x) { return x.given_up; });
     return;
   }
   if (turn_->generating)
@@ -267,7 +222,7 @@ void session_state::cancel_generation() {
 
 bool session_state::passivate() {
   // What PARTITION sent before this waits in the mailbox by now.
-  if (turn_ || waiting_ || speaking_ || listened() || self_->backlog() > 0)
+  if (turn_ || waiting_ || summary_ || speaking_ || listened() || self_->backlog() > 0)
     return false;
   self_->quit();
   return true;
@@ -284,6 +239,7 @@ void session_state::drain() {
 void session_state::forget() {
   recent_.clear();
   recent_loaded_ = false;
+  before_ = {};
   if (events_)
     events_->mood.clear();
   if (speaking_ && !speaking_->storing)
@@ -311,13 +267,15 @@ void session_state::arm() {
 
 void session_state::tick() {
   armed_ = false;
+  auto now = self_->nanos();
+  if (summary_ && !summary_->storing && now >= summary_->due)
+    summarised({});
   if (!turn_)
     return;
-  auto now = self_->nanos();
   if (gathering())
     give_up_late(now);
   else if (turn_->store_due != 0 && now >= turn_->store_due)
-    stored(turn_number_, {ec::timeout, "the store did not answer in time", {}});
+    stored(turn_number_, {ec::timeout, "the store did not answer in time", {}}, {});
   else if (turn_->generating && turn_->ctx.late(now)) {
     cancel_generation();
     fail({ec::timeout, "the model did not answer before the turn's deadline", {}});
@@ -353,9 +311,8 @@ listened_session_actor::behavior_type session(actor_of<listened_session_actor, s
                turn_request& x) {
         state.say({ctx, std::move(client), ticket, std::move(x)});
       },
-      [&state](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket) {
-        state.cancel(client, ticket);
-      },
+      [&state](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket,
+               bool lost) { state.cancel(client, ticket, lost); },
       [&state](const context&, atom::token, uint64_t ticket, const std::string& text) {
         state.token(ticket, text);
       },

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <unordered_map>
 
@@ -34,20 +33,26 @@ struct waiting_turn {
 struct turn_asker {
   turn_client_actor client;
   uint64_t ticket = 0;
+  bool stream = false;
+  /// The byte of the reply from which on a stream that was cut is taken up again; negative: none
+  /// is, or it was told already whether it can be.
+  int64_t resume_from = -1;
 };
 
 /// A turn that waits in its session or runs.
 struct queued_turn {
   context ctx;
-  /// The first and its retries, less those who gave up. A turn whose last asker gives up ends,
-  /// unless it is being stored: then it runs out, and a retry may still join.
+  /// The first and its retries, less those who gave up or were lost. A turn whose last asker gives
+  /// up ends, unless it is being stored: then it runs out, and a retry may still join. So does one
+  /// with a key whose last asker was lost.
   std::vector<turn_asker> askers;
   turn_request request;
+  bool given_up = false;
 };
 
 /// The helpers of a turn; `embedding` stands before `recall` and has no deadline of its own.
-enum class helper : uint8_t { emotion, topics, recall, context };
-inline constexpr size_t helpers = 4;
+enum class helper : uint8_t { emotion, topics, recall, context, journal };
+inline constexpr size_t helpers = 5;
 
 /// The turn under way.
 struct running_turn : queued_turn {
@@ -60,8 +65,11 @@ struct running_turn : queued_turn {
   /// The same for the store.
   int64_t store_due = 0;
   std::vector<float> vector;
+  /// `text` is what was streamed so far, while the model generates.
   turn_reply reply;
   bool generating = false;
+  /// What the journal knows of the turn is not known yet.
+  bool journalling = false;
   /// Analysers that have not answered, a bit each: 0 is TOPICS, the others follow in order.
   uint64_t analysing = 0;
 };
@@ -69,7 +77,7 @@ struct running_turn : queued_turn {
 /// SESSION's state: one conversation of one owner. Turns wait by priority, first come first
 /// served; one runs at a time:
 ///
-///   say ─► helpers (emotion, topics, embedding ─► recall, recent lines; all at once)
+///   say ─► helpers (emotion, topics, embedding ─► recall, recent lines, journal; all at once)
 ///       ─► generation ─► both lines stored in one write ─► completed
 ///
 /// One timer watches whatever is under way: a time-out for each question would cost more than the
@@ -86,10 +94,10 @@ public:
             bool ephemeral);
 
   void say(waiting_turn turn);
-  void cancel(const turn_client_actor& client, uint64_t ticket);
+  void cancel(const turn_client_actor& client, uint64_t ticket, bool lost);
   void token(uint64_t ticket, const std::string& text);
   void completed(uint64_t ticket, completion result);
-  void failed(uint64_t ticket, const failure& why);
+  void failed(uint64_t ticket, failure why);
   bool passivate();
   void drain();
   void forget();
@@ -104,9 +112,25 @@ public:
   void give_up(const failure& why);
 
 private:
-  /// Whether the turn is known by its key: then it is attached, or answered from what was kept.
+  // Turns that come again or are taken up again, session_retries.cpp
+  /// Whether a turn that waits or runs has its key: then it is attached to it.
   bool retried(waiting_turn& turn);
-  bool contradicts(const waiting_turn& turn, const std::string& text);
+  void attach(queued_turn& to, waiting_turn& turn);
+  void announce(turn_asker& asker, bool recovered);
+  void announce_all(bool recovered);
+  void catch_up(const turn_asker& asker, uint64_t from);
+  void ask_journal();
+  void journalled(turn_found found);
+  void replay(turn_reply reply);
+
+  // The conversation in short, session_summary.cpp
+  void remember_lines(const memory_receipt& receipt);
+  void take_end(conversation_end end);
+  void summarise();
+  void summarised(std::string text);
+  void keep_summary(summary_record record);
+  void trim();
+
   void start_next();
   void start_helpers();
   void ask_emotion();
@@ -130,9 +154,7 @@ private:
   void tell(const queued_turn& turn, Verb verb, T what);
   void end_turn();
   void cancel_generation();
-  void take_recent(std::vector<memory> lines);
-  void trim_recent();
-  void stored(uint64_t turn, const failure& why);
+  void stored(uint64_t turn, const failure& why, const memory_receipt& receipt);
   int64_t next_due() const;
   void arm();
   bool remembers() const { return !turn_->request.owner.owner.empty(); }
@@ -164,15 +186,23 @@ private:
   std::unique_ptr<running_turn> turn_;
   /// Which turn an answer belongs to; also the ticket of its generation.
   uint64_t turn_number_ = 0;
+  /// The end of the conversation, oldest first.
   std::vector<spoken_line> recent_;
-  /// The latest replies to turns with a key.
-  struct kept_reply {
-    std::string key;
-    /// What was said: the same key with another text is a mistake, not a retry.
-    std::string text;
-    turn_reply reply;
+  summary_record before_;
+  /// A summary that is being made.
+  struct summary_work {
+    uint64_t ticket = 0;
+    uint64_t upto = 0;
+    int64_t made = 0;
+    int64_t due = 0;
+    /// What it is made of; what a model says goes before what is picked from here.
+    std::vector<spoken_line> lines;
+    bool storing = false;
   };
-  std::deque<kept_reply> replies_;
+  std::unique_ptr<summary_work> summary_;
+  /// Of the turn before: whose conversation this is, and who answers.
+  owner_key owner_;
+  std::string conversation_, persona_;
   /// Once somebody listens.
   std::unique_ptr<session_events> events_;
   /// Something that the companion is about to say of its own accord.
@@ -186,6 +216,22 @@ private:
   };
   std::unique_ptr<speech> speaking_;
 };
+
+template <class Verb, class T>
+void session_state::tell(const queued_turn& turn, Verb verb, T what) {
+  if (turn.askers.empty())
+    return;
+  auto ctx = [&] {
+    auto result = self_->child(turn.ctx);
+    result.deadline = 0;
+    return result;
+  };
+  for (size_t i = 0; i + 1 < turn.askers.size(); ++i)
+    self_->send(turn.askers[i].client, ctx(), verb, turn.askers[i].ticket, what);
+  // There is one asker nearly always, and replies are large.
+  auto& last = turn.askers.back();
+  self_->send(last.client, ctx(), verb, last.ticket, std::move(what));
+}
 
 /// Starts a conversation; `ephemeral` ones (of nobody, not remembered) end after their first turn.
 listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,

@@ -25,6 +25,11 @@ void session_state::start_helpers() {
     expect(helper::recall, options.recall_timeout);
   if (context_needed)
     expect(helper::context, options.recall_timeout);
+  auto journal = remembers() && !turn_->request.idempotency_key.empty();
+  if (journal)
+    expect(helper::journal, options.store_timeout);
+  else
+    announce_all(false);
   arm();
   ask_emotion();
   ask_analysers();
@@ -32,6 +37,8 @@ void session_state::start_helpers() {
     ask_recall();
   if (context_needed)
     ask_recent();
+  if (journal)
+    ask_journal();
 }
 
 void session_state::ask_emotion() {
@@ -121,29 +128,28 @@ void session_state::recall(std::vector<float> vector) {
 void session_state::ask_recent() {
   self_
       ->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recent_v,
-                turn_->request.owner, turn_->request.conversation, parts_->options.context_lines)
+                turn_->request.owner, turn_->request.conversation,
+                parts_->options.context_lines + parts_->options.summary_lines)
       .then(
-          [this, n = turn_number_](std::vector<memory>& lines) {
+          [this, n = turn_number_](conversation_end& end) {
             if (is_current(n) && gathering() && !recent_loaded_)
-              take_recent(std::move(lines));
+              take_end(std::move(end));
             helper_done(n, helper::context);
           },
           [this, n = turn_number_](const caf::error&) { helper_done(n, helper::context, true); });
 }
 
-void session_state::take_recent(std::vector<memory> lines) {
-  recent_loaded_ = true;
-  recent_.clear();
-  for (auto& x : lines)
-    recent_.push_back({std::move(x.speaker), std::move(x.text), x.own});
-}
-
 void session_state::helper_done(uint64_t turn, helper x, bool failed) {
-  static constexpr std::array<const char*, helpers> names{"emotion", "topics", "recall", "context"};
+  static constexpr std::array<const char*, helpers> names{"emotion", "topics", "recall", "context",
+                                                          "journal"};
   auto i = static_cast<size_t>(x);
   if (!is_current(turn) || turn_->due[i] == 0)
     return; // given up before
   turn_->due[i] = 0;
+  if (x == helper::journal) {
+    turn_->journalling = false;
+    announce_all(false);
+  }
   if (failed && x == helper::topics) {
     for (size_t j = 0; turn_->analysing != 0; ++j, turn_->analysing >>= 1)
       if ((turn_->analysing & 1) != 0)

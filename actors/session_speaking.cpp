@@ -141,14 +141,15 @@ void session_state::speak() {
     return compose();
   self_
       ->request(shard_, budget, self_->child(speaking_->ctx), atom::recent_v, events_->owner,
-                events_->conversation, parts_->options.context_lines)
+                events_->conversation,
+                parts_->options.context_lines + parts_->options.summary_lines)
       .then(
-          [this, n = speaking_->ticket](std::vector<memory>& lines) {
+          [this, n = speaking_->ticket](conversation_end& end) {
             if (!speaking_ || speaking_->ticket != n)
               return;
-            auto early = spoken_early(lines);
+            auto early = spoken_early(end.lines);
             if (!recent_loaded_)
-              take_recent(std::move(lines));
+              take_end(std::move(end));
             if (early)
               stop_speaking();
             else
@@ -193,10 +194,12 @@ void session_state::compose() {
   static const emotion_reading no_mood;
   static const std::vector<recalled> nothing;
   generation ask;
+  ask.tenant = events_->owner.tenant;
   ask.deployments = who.llm;
   ask.model = who.model;
   ask.persona = who.name;
-  ask.messages = build_prompt({who, nobody, no_mood, nothing, recent_}, parts_->options);
+  ask.messages =
+      build_prompt({who, nobody, no_mood, nothing, recent_, before_.text}, parts_->options);
   ask.messages.back() = {"system", prompting(events_->silence(self_->nanos()))};
   ask.parameters = merge_parameters({}, who);
   events_->spoke(self_->nanos());
@@ -241,8 +244,8 @@ void session_state::said(const std::string& text, const memory_receipt& receipt)
   if (!receipt.ids.empty())
     x.id = receipt.ids.front();
   if (recent_loaded_) {
-    recent_.push_back({who.name, text, true});
-    trim_recent();
+    recent_.push_back({who.name, text, true, receipt.seqs.empty() ? 0 : receipt.seqs.front()});
+    trim();
   }
   tell_event(speaking_->ctx, std::move(x));
   stop_speaking();

@@ -57,25 +57,15 @@ void shard_state::loaded(memory_write found, const failure& why) {
   for (size_t i = 0; i < found.memories.size(); ++i)
     x.owner.index.add(std::move(found.memories[i]), found.vectors[i]);
   x.owner.next_seq = x.owner.index.next_seq();
+  x.owner.erased = self_->unix_micros() - 1;
+  put_turns(x.owner, std::move(found.turns));
+  for (auto& y : found.summaries)
+    x.owner.summaries[y.conversation] = y;
   weigh(x);
   for (auto& visit : waiting)
     visit(&x.owner, {});
   embed_missing(found.owner, x.owner);
   evict();
-}
-
-template <class T, class F>
-caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owner_key& owner,
-                                                  F work) {
-  auto promise = self_->make_response_promise<T>();
-  with_owner(ctx, owner,
-             [promise, work = std::move(work)](loaded_owner* x, const failure& why) mutable {
-               if (x)
-                 work(*x, promise);
-               else
-                 promise.deliver(to_error(why));
-             });
-  return promise;
 }
 
 // -- reading ----------------------------------------------------------------------------------
@@ -90,11 +80,14 @@ caf::result<std::vector<recalled>> shard_state::recall(const context& ctx, memor
       });
 }
 
-caf::result<std::vector<memory>> shard_state::recent(const context& ctx, owner_key owner,
-                                                     std::string conversation, uint32_t n) {
-  return visit<std::vector<memory>>(
+caf::result<conversation_end> shard_state::recent(const context& ctx, owner_key owner,
+                                                  std::string conversation, uint32_t n) {
+  return visit<conversation_end>(
       ctx, owner, [conversation = std::move(conversation), n](loaded_owner& x, auto& promise) {
-        promise.deliver(x.index.recent(conversation, n));
+        conversation_end result{x.index.recent(conversation, n), {}};
+        if (auto at = x.summaries.find(conversation); at != x.summaries.end())
+          result.before = at->second;
+        promise.deliver(std::move(result));
       });
 }
 
@@ -144,6 +137,7 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
     auto isnew = pending == owner.pending_ids.end() && !owner.index.find(x.id)
                  && here.try_emplace(x.id).second;
     receipt.created.push_back(isnew);
+    receipt.seqs.push_back(isnew ? next_seq : 0);
     if (pending != owner.pending_ids.end())
       waits_for = std::max(waits_for, pending->second.ticket);
     if (!isnew)
@@ -171,6 +165,7 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
     else
       promise.deliver(std::move(receipt));
   };
+  take_turns(owner, out, std::move(write.turns), receipt.seqs);
   if (out.memories.empty()) {
     if (auto at = pending_.find(waits_for); at != pending_.end())
       at->second.done.push_back(answer);
@@ -182,13 +177,15 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
   std::vector<std::pair<std::string, uint64_t>> places;
   for (auto& x : out.memories)
     places.emplace_back(x.id, x.seq);
-  auto done = [memories = out.memories, vectors = out.vectors, answer](loaded_owner& x,
-                                                                       const failure& why) mutable {
+  auto done = [this, memories = out.memories, vectors = out.vectors, turns = out.turns,
+               answer](loaded_owner& x, const failure& why) mutable {
     for (size_t i = 0; i < memories.size(); ++i) {
       x.pending_ids.erase(memories[i].id);
       if (!why)
         x.index.add(std::move(memories[i]), vectors[i]);
     }
+    if (!why)
+      put_turns(x, std::move(turns));
     answer(x, why);
   };
   if (embedder_.here)
@@ -212,11 +209,13 @@ caf::result<bool> shard_state::remove(const context& ctx, owner_key owner, std::
     out.seq = stored ? stored->seq : pending->second.seq;
     send(
         ctx, x, std::move(out),
-        [promise, id](loaded_owner& y, const failure& why) mutable {
-          if (why)
+        [promise, id, seq = out.seq](loaded_owner& y, const failure& why) mutable {
+          if (why) {
             promise.deliver(to_error(why));
-          else
-            promise.deliver(y.index.remove(id));
+            return;
+          }
+          drop_summaries(y, seq);
+          promise.deliver(y.index.remove(id));
         },
         [promise](const failure& why) mutable { promise.deliver(to_error(why)); });
   });
@@ -236,6 +235,8 @@ caf::result<forget_receipt> shard_state::forget(const context& ctx, owner_key ow
           }
           forget_receipt receipt{owner, y.index.size(), self_->unix_micros()};
           y.index = {};
+          y.turns = {};
+          y.summaries.clear();
           y.unembeddable.clear();
           promise.deliver(std::move(receipt));
         },
@@ -253,8 +254,10 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   x.since = self_->nanos();
   pending_.emplace(ticket, std::move(x));
   ++owner.writes_under_way;
-  if (write.what == store_write::kind::remove || write.what == store_write::kind::forget)
+  if (write.what == store_write::kind::remove || write.what == store_write::kind::forget) {
     owner.erasing = ticket;
+    owner.erased = self_->unix_micros();
+  }
   auto out = self_->child(ctx);
   out.deadline = 0; // once sent, it must reach the store in order
   self_->send(writer_, out, atom::write_v, store_client_actor{self_}, ticket, std::move(write));
@@ -287,7 +290,9 @@ std::string shard_state::new_id() {
 
 void shard_state::weigh(entry& x) {
   bytes_ -= x.bytes;
-  x.bytes = x.owner.index.bytes();
+  x.bytes = x.owner.index.bytes() + x.owner.turns.bytes();
+  for (auto& [name, y] : x.owner.summaries)
+    x.bytes += 2 * name.size() + y.text.size() + sizeof(y);
   bytes_ += x.bytes;
 }
 
@@ -371,6 +376,11 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard
                uint32_t n) {
         return state.recent(ctx, std::move(owner), std::move(conversation), n);
       },
+      [&state](const context& ctx, atom::journal, turn_opening& x) {
+        return state.journal(ctx, std::move(x));
+      },
+      [&state](const context& ctx, atom::summarise, owner_key& owner, summary_record& x,
+               int64_t made) { return state.summarise(ctx, std::move(owner), std::move(x), made); },
       [&state](const context&, atom::loaded, memory_write& found, const failure& why) {
         state.loaded(std::move(found), why);
       },

@@ -7,6 +7,7 @@
 
 #include "actors/embed_function.hpp"
 #include "actors/owner_index.hpp"
+#include "actors/turn_journal.hpp"
 #include "config/shard_options.hpp"
 #include "runtime/base_actor.hpp"
 
@@ -44,8 +45,11 @@ public:
             store_reader_actor reader, shard_embedder embedder);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
-  caf::result<std::vector<memory>> recent(const context& ctx, owner_key owner,
-                                          std::string conversation, uint32_t n);
+  caf::result<conversation_end> recent(const context& ctx, owner_key owner,
+                                       std::string conversation, uint32_t n);
+  caf::result<turn_found> journal(const context& ctx, turn_opening opening);
+  caf::result<bool> summarise(const context& ctx, owner_key owner, summary_record summary,
+                              int64_t made);
   caf::result<memory_receipt> remember(const context& ctx, memory_write write);
   caf::result<memory_page> list(const context& ctx, memory_page_query query);
   caf::result<bool> remove(const context& ctx, owner_key owner, std::string id);
@@ -63,11 +67,16 @@ private:
       uint64_t seq = 0;
     };
     std::unordered_map<std::string, pending_id> pending_ids;
+    turn_journal turns;
+    /// By conversation.
+    std::unordered_map<std::string, summary_record> summaries;
     uint64_t next_seq = 1;
     size_t writes_under_way = 0;
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
     /// that is about to go would pass for one that is there.
     uint64_t erasing = 0;
+    /// When memories were last removed, or their owner loaded (microseconds since 1970).
+    int64_t erased = 0;
     /// A provider was asked for embeddings of this owner's.
     bool embedding = false;
     /// Not before this time again (nanoseconds), and never for these.
@@ -104,6 +113,12 @@ private:
   void with_owner(const context& ctx, const owner_key& owner, visitor visit);
   void remember_loaded(const context& ctx, loaded_owner& owner, memory_write write,
                        caf::typed_response_promise<memory_receipt> promise);
+  void begin_turn(const context& ctx, loaded_owner& owner, const turn_opening& opening,
+                  caf::typed_response_promise<turn_found> promise);
+  void take_turns(loaded_owner& owner, store_write& to, std::vector<turn_record> turns,
+                  const std::vector<uint64_t>& seqs);
+  void put_turns(loaded_owner& owner, std::vector<turn_record> turns);
+  static void drop_summaries(loaded_owner& owner, uint64_t from);
   uint64_t send(const context& ctx, loaded_owner& owner, store_write write, on_done done,
                 std::function<void(const failure&)> give_up);
   void embed_missing(const owner_key& key, loaded_owner& owner);
@@ -128,6 +143,20 @@ private:
   size_t bytes_ = 0;
   bool armed_ = false;
 };
+
+template <class T, class F>
+caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owner_key& owner,
+                                                  F work) {
+  auto promise = self_->make_response_promise<T>();
+  with_owner(ctx, owner,
+             [promise, work = std::move(work)](loaded_owner* x, const failure& why) mutable {
+               if (x)
+                 work(*x, promise);
+               else
+                 promise.deliver(to_error(why));
+             });
+  return promise;
+}
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,

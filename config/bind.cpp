@@ -149,6 +149,12 @@ void add_session(settings_table& t) {
                  "Recent lines given to the model"));
   t.push_back(in(p, &s::context_tokens, "session.context_tokens", rule::count{0, 1'000'000},
                  "Rough tokens (four bytes each) of recent lines"));
+  t.push_back(in(p, &s::summary_lines, "session.summary_lines", rule::count{0, 1000},
+                 "Lines that leave that window before they are told in short; 0: never"));
+  t.push_back(in(p, &s::summary_bytes, "session.summary_bytes", kib(0, 64),
+                 "Longest summary of a conversation"));
+  t.push_back(in(p, &s::summary_timeout, "session.summary_timeout", up_to(10min),
+                 "Longest wait for the model that is asked for a summary"));
   t.push_back(in(p, &s::idle_timeout, "session.idle_timeout", rule::duration{1s, 168h},
                  "A session without turns for this long leaves memory"));
   t.push_back(in(p, &s::max_waiting, "session.max_waiting", rule::count{1, 10'000},
@@ -192,6 +198,10 @@ void add_shard(settings_table& t) {
                  "Longest wait for an owner to be loaded"));
   t.push_back(in(p, &s::write_timeout, "shard.write_timeout", up_to(10min),
                  "Longest wait for a write to become durable"));
+  t.push_back(in(p, &s::keep_turns, "shard.keep_turns", rule::duration{1s, 8760h},
+                 "How long the reply to a turn with an idempotency key can be had again"));
+  t.push_back(in(p, &s::max_turns, "shard.max_turns", rule::count{1, 100'000},
+                 "For how many turns of one owner, the latest"));
 }
 
 void add_llm(settings_table& t) {

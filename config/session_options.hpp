@@ -23,6 +23,12 @@ struct session_options {
   uint32_t context_lines = 20;
   /// Rough tokens (four bytes each) of recent lines given to the model, at most.
   size_t context_tokens = 3000;
+  /// When so many lines have left the window above, they are told in short, in a summary of at most
+  /// so many bytes that is given to the model instead; 0 lines: never.
+  uint32_t summary_lines = 20;
+  size_t summary_bytes = 1200;
+  /// Longest wait for the model that is asked for a summary.
+  caf::timespan summary_timeout = std::chrono::seconds{60};
   /// A session without turns for this long is passivated.
   caf::timespan idle_timeout = std::chrono::minutes{10};
   /// Turns that may wait in one session; more are refused with 429.

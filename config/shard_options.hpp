@@ -16,6 +16,10 @@ struct shard_options {
   caf::timespan load_timeout = std::chrono::seconds{10};
   /// Longest wait for a write to become durable.
   caf::timespan write_timeout = std::chrono::seconds{10};
+  /// How long the reply to a turn with an idempotency key can be had again, and for how many turns
+  /// of one owner, the latest.
+  caf::timespan keep_turns = std::chrono::hours{24};
+  size_t max_turns = 256;
 };
 
 } // namespace sotto

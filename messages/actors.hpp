@@ -6,6 +6,7 @@
 #include "messages/atoms.hpp"
 #include "messages/context.hpp"
 #include "messages/error.hpp"
+#include "messages/journal.hpp"
 #include "messages/store.hpp"
 #include "messages/turn.hpp"
 #include "messages/work.hpp"
@@ -29,7 +30,10 @@ namespace sotto {
 /// TURN CLIENT: waits for turns. A CONNECTION of the gateway, or a test.
 using turn_client_actor = caf::typed_actor<
     // A piece of the reply to the turn `ticket`; only where the turn asked for a stream.
-    caf::reacts_to<context, atom::token, uint64_t, std::string>,
+    caf::reacts_to<context, atom::token, uint64_t, stream_piece>,
+    // Before all else, to who wants to take up a stream again: whether it goes on where it was cut
+    // (true), or begins anew because nothing is known of it.
+    caf::reacts_to<context, atom::resumed, uint64_t, bool>,
     // The turn is over and, if it was to be remembered, durable.
     caf::reacts_to<context, atom::completed, uint64_t, turn_reply>,
     // The turn failed or was refused.
@@ -40,8 +44,9 @@ using turn_client_actor = caf::typed_actor<
 using session_actor = caf::typed_actor<
     // Runs a turn when those before it are done, and tells the client under its ticket.
     caf::reacts_to<context, atom::say, turn_client_actor, uint64_t, turn_request>,
-    // Control: the client gave the turn up.
-    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t>,
+    // Control: the client gave the turn up, or (true) was lost: then a turn with a key goes on, and
+    // its reply can be asked for again.
+    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, bool>,
     // Of the generation under way.
     caf::reacts_to<context, atom::token, uint64_t, std::string>,
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
@@ -92,9 +97,15 @@ using store_client_actor =
 /// SHARD: the memories of one partition's owners, loaded an owner at a time.
 /// Called by PARTITION and SESSION. Calls STORE WRITER and STORE READER.
 using shard_actor = memory_actor::extend_with<store_client_actor>::extend<
-    // The last lines of a conversation, oldest first.
+    // The end of a conversation: at most so many lines, and what was before them in short.
     caf::replies_to<context, atom::recent, owner_key, std::string,
-                    uint32_t>::with<std::vector<memory>>,
+                    uint32_t>::with<conversation_end>,
+    // Looks a turn up; one that is not known is written down, and answered when that is durable.
+    caf::replies_to<context, atom::journal, turn_opening>::with<turn_found>,
+    // Keeps a summary, made of lines as they were at that time (microseconds since 1970), in the
+    // place of the conversation's last one; answered when durable. False: memories were removed
+    // since.
+    caf::replies_to<context, atom::summarise, owner_key, summary_record, int64_t>::with<bool>,
     // From STORE READER, control: an owner's memories in order of `seq`, or why they could not
     // be read. `vectors` is as long as `memories`.
     caf::reacts_to<context, atom::loaded, memory_write, failure>,
@@ -148,8 +159,9 @@ using work_pool_actor = caf::typed_actor<caf::reacts_to<context, atom::run, work
 using partition_actor = memory_actor::extend<
     // Starts the session where it is not running, and hands the turn over.
     caf::reacts_to<context, atom::say, turn_client_actor, uint64_t, turn_request>,
-    // Control: the client gave up the turn `ticket` of an owner's conversation.
-    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string>,
+    // Control: the client gave up the turn `ticket` of an owner's conversation, or (true) was lost.
+    caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string,
+                   bool>,
     // No new turns; answered when the running ones are over.
     caf::replies_to<context, atom::drain>::with<atom::drained>,
     // Own timer: passivate sessions that are idle.

@@ -56,18 +56,52 @@ struct memory_query {
   std::string where;
 };
 
+/// What is durable of a turn that has an idempotency key. The reply's text is not kept here but
+/// with the owner's memories, so that it goes when they go.
+struct turn_record {
+  std::string conversation;
+  std::string key;
+  /// Of what was said: the same key with another text is a mistake, not a retry.
+  uint64_t text_hash = 0;
+  /// Place of the reply among the owner's memories; 0: the turn has begun and is not over.
+  uint64_t reply = 0;
+  /// Microseconds since 1970: when it began.
+  int64_t created = 0;
+  /// The rest of the reply, as JSON.
+  std::string details;
+};
+
+/// What was said in a conversation up to and with the memory `upto`, told in short.
+struct summary_record {
+  std::string conversation;
+  std::string text;
+  uint64_t upto = 0;
+};
+
 /// Memories to be stored for one owner, with their embeddings where known (`vectors` is empty or
 /// as long as `memories`; an element may be empty).
 struct memory_write {
   owner_key owner;
   std::vector<memory> memories;
   std::vector<std::vector<float>> vectors;
+  /// Turns that end with this write, `reply` counted from 1 among `memories`; of an owner that was
+  /// loaded, all that are kept.
+  std::vector<turn_record> turns;
+  std::vector<summary_record> summaries;
 };
 
 /// What became of a write, an id a memory; `created[i]` is false where the id was already there.
 struct memory_receipt {
   std::vector<std::string> ids;
   std::vector<bool> created;
+  /// Places among the owner's memories; 0 where the id was already there.
+  std::vector<uint64_t> seqs;
+};
+
+/// The end of a conversation: its last lines, oldest first, and what was before them in short.
+struct conversation_end {
+  std::vector<memory> lines;
+  summary_record before;
 };
 
 /// One page of an owner's memories in order of arrival, starting after the memory `after` (an id;
@@ -115,12 +149,29 @@ typename Inspector::result_type inspect(Inspector& f, memory_query& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, memory_write& x) {
-  return f(caf::meta::type_name("memory_write"), x.owner, x.memories, x.vectors);
+  return f(caf::meta::type_name("memory_write"), x.owner, x.memories, x.vectors, x.turns,
+           x.summaries);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, memory_receipt& x) {
-  return f(caf::meta::type_name("memory_receipt"), x.ids, x.created);
+  return f(caf::meta::type_name("memory_receipt"), x.ids, x.created, x.seqs);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, turn_record& x) {
+  return f(caf::meta::type_name("turn_record"), x.conversation, x.key, x.text_hash, x.reply,
+           x.created, x.details);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, summary_record& x) {
+  return f(caf::meta::type_name("summary_record"), x.conversation, x.text, x.upto);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, conversation_end& x) {
+  return f(caf::meta::type_name("conversation_end"), x.lines, x.before);
 }
 
 template <class Inspector>

@@ -14,12 +14,12 @@ namespace sotto {
 struct store_write {
   enum class kind : uint8_t {
     /// Adds `memories` (each with its `seq` and an id that the owner has not yet) and, where known,
-    /// their `vectors`.
+    /// their `vectors`. Puts `turns` and `summaries` in the place of what is there of them.
     insert,
     /// Gives memories that are there, told by their `seq`, the `vectors`. One that is not there any
     /// more is passed over.
     embed,
-    /// Removes the memory at the place `seq`.
+    /// Removes the memory at the place `seq`, and every summary that may tell of it.
     remove,
     /// Removes the owner with everything of theirs.
     forget,
@@ -30,12 +30,17 @@ struct store_write {
   /// Empty, or one embedding a memory, each possibly empty. The built-in embedder's vectors are
   /// not stored: computing one again is cheaper than reading it.
   std::vector<std::vector<float>> vectors;
+  std::vector<turn_record> turns;
+  std::vector<summary_record> summaries;
+  /// With `turns`: the owner's that began before this time go (microseconds since 1970).
+  int64_t turns_since = 0;
   uint64_t seq = 0;
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, store_write& x) {
-  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.seq);
+  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.turns,
+           x.summaries, x.turns_since, x.seq);
 }
 
 } // namespace sotto

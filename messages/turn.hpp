@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "messages/context.hpp"
 #include "messages/emotion.hpp"
 #include "messages/memory.hpp"
 
@@ -40,6 +41,18 @@ struct turn_request {
   /// The same key again attaches to the running turn or gets the stored reply; may be empty.
   std::string idempotency_key;
   bool stream = false;
+  /// A stream that was cut and is taken up again: the text is wanted from this byte of the reply
+  /// on; negative: from its beginning, and no word about it.
+  int64_t resume_from = -1;
+  /// The frontend chose the level of the turn; else what is said may raise or lower it.
+  bool level_given = false;
+};
+
+/// A piece of a reply's text. `offset` is where it begins in the whole text (bytes), so that a
+/// stream that was cut can be taken up again wherever it ended.
+struct stream_piece {
+  uint64_t offset = 0;
+  std::string text;
 };
 
 /// A finished turn.
@@ -60,12 +73,18 @@ struct turn_reply {
   std::vector<std::string> degraded;
   /// Both lines of the turn are durable.
   bool memory_stored = false;
+  /// The turn had begun before the node ended, and was run again from its beginning.
+  bool restarted = false;
+  /// At which level it ran.
+  priority level = priority::normal;
   /// Nanoseconds from the session's start of the turn to its end.
   int64_t duration = 0;
 };
 
 /// What a session asks of a language model.
 struct generation {
+  /// Equal prompts of two tenants are never answered together.
+  std::string tenant;
   /// Deployments in order of preference; none means the builtin responder.
   std::vector<std::string> deployments;
   /// Overrides the deployment's model (pass-through); may be empty.
@@ -105,19 +124,26 @@ typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_request& x) {
   return f(caf::meta::type_name("turn_request"), x.owner, x.conversation, x.speaker, x.persona,
-           x.text, x.history, x.parameters, x.idempotency_key, x.stream);
+           x.text, x.history, x.parameters, x.idempotency_key, x.stream, x.resume_from,
+           x.level_given);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, stream_piece& x) {
+  return f(caf::meta::type_name("stream_piece"), x.offset, x.text);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_reply& x) {
   return f(caf::meta::type_name("turn_reply"), x.text, x.model, x.finish_reason, x.usage, x.emotion,
-           x.memories, x.topics, x.analyses, x.degraded, x.memory_stored, x.duration);
+           x.memories, x.topics, x.analyses, x.degraded, x.memory_stored, x.restarted, x.level,
+           x.duration);
 }
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, generation& x) {
-  return f(caf::meta::type_name("generation"), x.deployments, x.model, x.persona, x.messages,
-           x.parameters, x.stream, x.emotion, x.memories);
+  return f(caf::meta::type_name("generation"), x.tenant, x.deployments, x.model, x.persona,
+           x.messages, x.parameters, x.stream, x.emotion, x.memories);
 }
 
 template <class Inspector>

@@ -32,14 +32,14 @@ uint64_t connection_state::generate(const context& ctx, generation ask) {
   return ticket;
 }
 
-void connection_state::cancel(uint64_t ticket, const running_turn& x) {
+void connection_state::cancel(uint64_t ticket, const running_turn& x, bool lost) {
   if (x.direct)
     self_->send<caf::message_priority::high>(to_->llm, context{}, atom::cancel_v,
                                              llm_client_actor{self_}, ticket);
   else
     self_->send<caf::message_priority::high>(to_->home_of(x.owner), context{}, atom::cancel_v,
                                              turn_client_actor{self_}, ticket, x.owner,
-                                             x.conversation);
+                                             x.conversation, lost);
 }
 
 connection_state::running_turn connection_state::take(uint64_t ticket) {
@@ -49,7 +49,7 @@ connection_state::running_turn connection_state::take(uint64_t ticket) {
 
 void connection_state::closed() {
   for (auto& [ticket, x] : running_)
-    cancel(ticket, x);
+    cancel(ticket, x, true);
   running_.clear();
   if (socket_)
     end_events();
@@ -57,13 +57,32 @@ void connection_state::closed() {
   self_->quit();
 }
 
-void connection_state::token(uint64_t ticket, const std::string& text) {
+void connection_state::resumed(uint64_t ticket, bool recovered) {
   auto at = running_.find(ticket);
   if (at == running_.end())
     return;
   if (socket_)
-    return stream(at->second,
-                  {std::exchange(at->second.sent, at->second.sent + text.size()), text});
+    return tell_resumed(at->second, recovered);
+  work_.recovered = recovered;
+}
+
+void connection_state::token(uint64_t ticket, const stream_piece& piece) {
+  auto at = running_.find(ticket);
+  if (at == running_.end())
+    return;
+  if (socket_)
+    return stream(at->second, piece);
+  begin_stream();
+  auto event = chat_token_event(piece.text, stream_model(), work_.trace, seconds_now());
+  // The id is where the stream can be taken up again.
+  if (!work_.chat.turn.idempotency_key.empty())
+    event = fmt::format("id: {}\n{}", piece.offset + piece.text.size(), event);
+  channel_->piece(std::move(event));
+}
+
+void connection_state::passed(uint64_t ticket, const std::string& text) {
+  if (!running_.contains(ticket))
+    return;
   begin_stream();
   channel_->piece(chat_token_event(text, stream_model(), work_.trace, seconds_now()));
 }
@@ -80,6 +99,8 @@ void connection_state::begin_stream() {
   head.content_type = "text/event-stream";
   head.headers = {
       {"Cache-Control", "no-cache"}, {"Sotto-Trace", work_.trace}, {"x-request-id", work_.trace}};
+  if (work_.recovered)
+    head.headers.emplace_back("Sotto-Recovered", *work_.recovered ? "true" : "false");
   channel_->begin(std::move(head));
   channel_->piece(chat_first_event(stream_model(), work_.trace, seconds_now()));
 }
@@ -218,14 +239,20 @@ connection_actor::behavior_type connection(actor_of<connection_actor, connection
   auto& state = self->state;
   state.init(self, std::move(to), std::move(channel));
   return {
-      [&state](const context&, atom::token, uint64_t ticket, const std::string& text) {
-        state.token(ticket, text);
+      [&state](const context&, atom::token, uint64_t ticket, const stream_piece& piece) {
+        state.token(ticket, piece);
+      },
+      [&state](const context&, atom::resumed, uint64_t ticket, bool recovered) {
+        state.resumed(ticket, recovered);
       },
       [&state](const context&, atom::completed, uint64_t ticket, turn_reply& x) {
         state.completed(ticket, std::move(x));
       },
       [&state](const context&, atom::failed, uint64_t ticket, const failure& why) {
         state.failed(ticket, why);
+      },
+      [&state](const context&, atom::token, uint64_t ticket, const std::string& text) {
+        state.passed(ticket, text);
       },
       [&state](const context&, atom::completed, uint64_t ticket, completion& x) {
         state.completed(ticket, std::move(x));

@@ -23,6 +23,7 @@ namespace sotto {
 /// PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
 using connection_actor = turn_client_actor::extend_with<event_client_actor>::extend<
     // Of a pass-through generation.
+    caf::reacts_to<context, atom::token, uint64_t, std::string>,
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
     // From the socket, in order: a request; it became a WebSocket (true: JSON); a frame.
     caf::reacts_to<context, atom::request, http_call>, caf::reacts_to<context, atom::upgrade, bool>,
@@ -50,7 +51,9 @@ public:
   void frame(const std::string& bytes);
   void closed();
   void drain();
-  void token(uint64_t ticket, const std::string& text);
+  void token(uint64_t ticket, const stream_piece& piece);
+  void passed(uint64_t ticket, const std::string& text);
+  void resumed(uint64_t ticket, bool recovered);
   void completed(uint64_t ticket, turn_reply reply);
   void completed(uint64_t ticket, completion reply);
   void failed(uint64_t ticket, const failure& why);
@@ -74,6 +77,8 @@ private:
     size_t left = 0;
     uint64_t first_ticket = 0;
     bool streaming = false;
+    /// A stream that is taken up again goes on where it was cut.
+    std::optional<bool> recovered;
     bool done = true;
   };
 
@@ -86,7 +91,8 @@ private:
     nlohmann::json id;
     std::string trace;
     token_pacer pacer;
-    uint64_t sent = 0;
+    /// From which byte on the text was asked for.
+    uint64_t resume = 0;
   };
 
   // HTTP, connection_http.cpp
@@ -110,7 +116,7 @@ private:
   // Turns, connection.cpp
   uint64_t say(const context& ctx, turn_request turn, running_turn what);
   uint64_t generate(const context& ctx, generation ask);
-  void cancel(uint64_t ticket, const running_turn& x);
+  void cancel(uint64_t ticket, const running_turn& x, bool lost);
   running_turn take(uint64_t ticket);
   void begin_stream();
   const std::string& stream_model() const;
@@ -138,8 +144,9 @@ private:
   void tell(const nlohmann::json& id, std::string_view type, const std::string& trace,
             nlohmann::json body);
   void tell_error(const nlohmann::json& id, const std::string& trace, const failure& why);
-  void stream(running_turn& x, token_piece piece);
-  void tell_token(const running_turn& x, token_piece piece);
+  void stream(running_turn& x, stream_piece piece);
+  void tell_resumed(const running_turn& x, bool recovered);
+  void tell_token(const running_turn& x, stream_piece piece);
   void end_call(const nlohmann::json& id, const std::string& trace, nlohmann::json body);
   void end_error(const nlohmann::json& id, const std::string& trace, const failure& why);
   void call_ended();

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <limits>
+
 #include "messages/json_input.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/json_output.hpp"
@@ -45,6 +48,12 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   turn.idempotency_key = fields.text("idempotency_key", 255);
   turn.stream = fields.flag("stream", false);
   auto tokens = fields.integer("tokens", 0, most_tokens);
+  if (auto from = fields.integer("resume", 0, std::numeric_limits<int64_t>::max())) {
+    turn.resume_from = *from;
+    turn.stream = true;
+    if (turn.idempotency_key.empty())
+      fields.refuse("idempotency_key", "is required with 'resume'");
+  }
   if (turn.persona.empty())
     turn.persona = to_->with.default_persona;
   if (turn.speaker.empty())
@@ -60,6 +69,7 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   running_turn what;
   what.id = call.id;
   what.trace = trace;
+  what.resume = static_cast<uint64_t>(std::max<int64_t>(0, turn.resume_from));
   if (tokens)
     what.pacer = token_pacer{static_cast<uint64_t>(*tokens)};
   follow(turn);

@@ -185,7 +185,7 @@ void connection_state::cancel_call(const frontend_call& call, const std::string&
       continue;
     auto ticket = key; // `take` removes what `key` belongs to
     auto taken = take(ticket);
-    cancel(ticket, taken);
+    cancel(ticket, taken, false);
     tell_error(taken.id, taken.trace, {ec::cancelled, why, {}});
     tell(call.id, "reply", trace, {{"cancelled", true}});
     return call_ended();
@@ -193,13 +193,17 @@ void connection_state::cancel_call(const frontend_call& call, const std::string&
   tell(call.id, "reply", trace, {{"cancelled", false}});
 }
 
-void connection_state::stream(running_turn& x, token_piece piece) {
+void connection_state::stream(running_turn& x, stream_piece piece) {
   auto busy = channel_->unsent() > much_unsent;
   if (auto now = x.pacer.arrived(std::move(piece), busy))
     tell_token(x, std::move(*now));
 }
 
-void connection_state::tell_token(const running_turn& x, token_piece piece) {
+void connection_state::tell_resumed(const running_turn& x, bool recovered) {
+  tell(x.id, "resumed", x.trace, {{"recovered", recovered}, {"offset", recovered ? x.resume : 0}});
+}
+
+void connection_state::tell_token(const running_turn& x, stream_piece piece) {
   tell(x.id, "token", x.trace, {{"text", std::move(piece.text)}, {"offset", piece.offset}});
 }
 

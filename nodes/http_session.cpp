@@ -129,6 +129,7 @@ void http_session::dispatch() {
   call.conversation = text(request["Sotto-Conversation"]);
   call.priority = text(request["Sotto-Priority"]);
   call.idempotency_key = text(request["Idempotency-Key"]);
+  call.last_event = text(request["Last-Event-ID"]);
   call.traceparent = text(request["traceparent"]);
   call.body = std::move(request.body());
   call.received = received_;

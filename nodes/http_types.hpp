@@ -16,7 +16,7 @@ struct http_call {
   std::string path;
   std::string query;
   /// Headers that the surfaces use; empty where missing.
-  std::string user, conversation, priority, idempotency_key, traceparent;
+  std::string user, conversation, priority, idempotency_key, last_event, traceparent;
   std::string body;
   /// Monotonic nanoseconds when the first byte of the request was read.
   int64_t received = 0;

@@ -89,7 +89,9 @@ void describe_details(Sink& to, const turn_reply& x) {
     list(to, name, labels);
   to.end_object();
   list(to, "degraded", x.degraded);
-  fields(to, "memory_stored", x.memory_stored);
+  fields(to, "memory_stored", x.memory_stored, "level", to_string(x.level));
+  if (x.restarted)
+    fields(to, "restarted", true);
 }
 
 template void describe(json_text&, const emotion_reading&);

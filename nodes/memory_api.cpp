@@ -67,7 +67,7 @@ remember_call read_remember(const json& body, failure& why) {
     auto user = read_memory(fields, x);
     auto [at, isnew] = writes.try_emplace(user, result.writes.size());
     if (isnew)
-      result.writes.push_back({{"default", user}, {}, {}});
+      result.writes.push_back({{"default", user}, {}, {}, {}, {}});
     auto& write = result.writes[at->second];
     result.order.emplace_back(at->second, write.memories.size());
     write.memories.push_back(std::move(x));

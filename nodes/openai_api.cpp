@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include <fmt/format.h>
 
@@ -161,6 +162,22 @@ void read_owner(const http_call& call, field_reader& fields, turn_request& turn,
            fmt::format("users and conversations have at most {} bytes", max_name_bytes), "user"};
 }
 
+/// `Last-Event-ID` is the byte of the reply up to which the client has it (WHATWG HTML,
+/// "Server-sent events").
+void read_resumption(const http_call& call, chat_call& to, failure& why) {
+  if (call.last_event.empty() || why)
+    return;
+  constexpr auto param = "Last-Event-ID";
+  auto& text = call.last_event;
+  auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), to.turn.resume_from);
+  if (ec != std::errc{} || end != text.data() + text.size() || to.turn.resume_from < 0)
+    why = {sotto::ec::invalid, "'Last-Event-ID' must be the id of an event of this reply", param};
+  else if (call.idempotency_key.empty() || !to.stream || to.pass_through)
+    why = {sotto::ec::invalid,
+           "'Last-Event-ID' takes up a persona's stream: it needs 'Idempotency-Key' and 'stream'",
+           param};
+}
+
 /// A string, or an array of strings.
 std::vector<std::string> read_input(field_reader& fields, size_t most) {
   std::vector<std::string> result;
@@ -220,8 +237,10 @@ chat_call read_chat(const http_call& call, const surface& with, failure& why) {
   read_owner(call, fields, result.turn, why);
   if (!why)
     choose_model(model, with, result, why);
+  read_resumption(call, result, why);
   if (why)
     return result;
+  result.turn.level_given = !call.priority.empty();
   result.turn.stream = result.direct.stream = result.stream;
   if (result.pass_through) {
     result.direct.messages = std::move(messages);

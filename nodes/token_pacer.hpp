@@ -6,13 +6,9 @@
 #include <string>
 #include <utility>
 
-namespace sotto {
+#include "messages/turn.hpp"
 
-/// A piece of a reply and where it begins in it (bytes).
-struct token_piece {
-  uint64_t offset = 0;
-  std::string text;
-};
+namespace sotto {
 
 /// How the tokens of one turn go to a frontend that reads them slowly: what may not be sent yet is
 /// gathered into one larger piece, while the turn goes on. Knows no actor and no socket.
@@ -28,7 +24,7 @@ public:
   explicit token_pacer(uint64_t pieces) : credit_(pieces) {}
 
   /// A piece arrived; returns what to send now. `busy`: the socket has much to send already.
-  std::optional<token_piece> arrived(token_piece x, bool busy) {
+  std::optional<stream_piece> arrived(stream_piece x, bool busy) {
     if (cut_ || x.text.empty())
       return std::nullopt;
     if (gathered_.text.empty())
@@ -46,19 +42,19 @@ public:
   }
 
   /// The frontend lets itself be sent more; returns what to send now.
-  std::optional<token_piece> granted(uint64_t pieces) {
+  std::optional<stream_piece> granted(uint64_t pieces) {
     if (credit_ != unlimited)
       credit_ = pieces < unlimited - 1 - credit_ ? credit_ + pieces : unlimited - 1;
     return last();
   }
 
   /// What is left to send when the reply is there.
-  std::optional<token_piece> last() {
+  std::optional<stream_piece> last() {
     return credit_ > 0 && !gathered_.text.empty() ? std::optional{take()} : std::nullopt;
   }
 
 private:
-  token_piece take() {
+  stream_piece take() {
     if (credit_ != unlimited)
       --credit_;
     return std::exchange(gathered_, {});
@@ -66,7 +62,7 @@ private:
 
   uint64_t credit_ = unlimited;
   bool cut_ = false;
-  token_piece gathered_;
+  stream_piece gathered_;
 };
 
 } // namespace sotto

@@ -16,17 +16,29 @@ int memory_table::prepare(sqlite::connection& db, int64_t space) {
   next(add_owner_, "INSERT INTO owners(tenant, owner, partition) VALUES(?, ?, ?)");
   next(add_memory_, "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, "
                     "created, own, vector, space) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  next(put_turn_, "INSERT INTO turns(owner, conversation, key, text_hash, reply, created, details) "
+                  "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text_hash = "
+                  "excluded.text_hash, reply = excluded.reply, created = excluded.created, "
+                  "details = excluded.details");
+  next(drop_turns_, "DELETE FROM turns WHERE owner = ? AND created < ?");
+  next(put_summary_, "INSERT INTO summaries(owner, conversation, text, upto) VALUES(?, ?, ?, ?) "
+                     "ON CONFLICT DO UPDATE SET text = excluded.text, upto = excluded.upto");
   next(embed_, "UPDATE memories SET vector = ?, space = ? WHERE owner = ? AND seq = ?");
   next(remove_, "DELETE FROM memories WHERE owner = ? AND seq = ?");
-  next(forget_rows_, "DELETE FROM memories WHERE owner = ?");
-  next(forget_owner_, "DELETE FROM owners WHERE number = ?");
+  next(drop_summaries_, "DELETE FROM summaries WHERE owner = ? AND upto >= ?");
+  next(forget_[0], "DELETE FROM memories WHERE owner = ?");
+  next(forget_[1], "DELETE FROM turns WHERE owner = ?");
+  next(forget_[2], "DELETE FROM summaries WHERE owner = ?");
+  next(forget_[3], "DELETE FROM owners WHERE number = ?");
   return code;
 }
 
 void memory_table::finish() {
-  for (auto x :
-       {&find_owner_, &add_owner_, &add_memory_, &embed_, &remove_, &forget_rows_, &forget_owner_})
+  for (auto x : {&find_owner_, &add_owner_, &add_memory_, &put_turn_, &drop_turns_, &put_summary_,
+                 &embed_, &remove_, &drop_summaries_})
     x->finish();
+  for (auto& x : forget_)
+    x.finish();
 }
 
 int memory_table::apply(const store_write& x) {
@@ -45,10 +57,46 @@ int memory_table::apply(const store_write& x) {
 
 int memory_table::insert(const store_write& x) {
   int64_t number = 0;
-  auto code = x.memories.empty() ? SQLITE_OK : number_of(x.owner, true, number);
+  auto nothing = x.memories.empty() && x.turns.empty() && x.summaries.empty();
+  auto code = nothing ? SQLITE_OK : number_of(x.owner, true, number);
   for (size_t i = 0; code == SQLITE_OK && i < x.memories.size(); ++i)
     code = insert_row(number, x.memories[i],
                       x.vectors.empty() ? std::span<const float>{} : x.vectors[i]);
+  if (code == SQLITE_OK)
+    code = put_turns(number, x);
+  return code == SQLITE_OK ? put_summaries(number, x) : code;
+}
+
+int memory_table::put_turns(int64_t number, const store_write& x) {
+  auto code = SQLITE_OK;
+  for (auto& turn : x.turns) {
+    put_turn_.bind(1, number);
+    put_turn_.bind(2, turn.conversation);
+    put_turn_.bind(3, turn.key);
+    put_turn_.bind(4, static_cast<int64_t>(turn.text_hash));
+    put_turn_.bind(5, static_cast<int64_t>(turn.reply));
+    put_turn_.bind(6, turn.created);
+    put_turn_.bind(7, turn.details);
+    if (code = put_turn_.run(); code != SQLITE_OK)
+      return code;
+  }
+  if (x.turns.empty() || x.turns_since == 0)
+    return code;
+  drop_turns_.bind(1, number);
+  drop_turns_.bind(2, x.turns_since);
+  return drop_turns_.run();
+}
+
+int memory_table::put_summaries(int64_t number, const store_write& x) {
+  auto code = SQLITE_OK;
+  for (size_t i = 0; code == SQLITE_OK && i < x.summaries.size(); ++i) {
+    auto& summary = x.summaries[i];
+    put_summary_.bind(1, number);
+    put_summary_.bind(2, summary.conversation);
+    put_summary_.bind(3, summary.text);
+    put_summary_.bind(4, static_cast<int64_t>(summary.upto));
+    code = put_summary_.run();
+  }
   return code;
 }
 
@@ -91,7 +139,10 @@ int memory_table::remove(const store_write& x) {
     return code;
   remove_.bind(1, number);
   remove_.bind(2, static_cast<int64_t>(x.seq));
-  return remove_.run();
+  drop_summaries_.bind(1, number);
+  drop_summaries_.bind(2, static_cast<int64_t>(x.seq));
+  auto code = remove_.run();
+  return code == SQLITE_OK ? drop_summaries_.run() : code;
 }
 
 int memory_table::forget(const store_write& x) {
@@ -99,10 +150,12 @@ int memory_table::forget(const store_write& x) {
   if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
     return code;
   numbers_.erase(x.owner);
-  forget_rows_.bind(1, number);
-  forget_owner_.bind(1, number);
-  auto code = forget_rows_.run();
-  return code == SQLITE_OK ? forget_owner_.run() : code;
+  auto code = SQLITE_OK;
+  for (size_t i = 0; code == SQLITE_OK && i < forget_.size(); ++i) {
+    forget_[i].bind(1, number);
+    code = forget_[i].run();
+  }
+  return code;
 }
 
 int memory_table::number_of(const owner_key& owner, bool add, int64_t& number) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <span>
 #include <unordered_map>
 
@@ -29,6 +30,8 @@ public:
 private:
   int insert(const store_write& x);
   int insert_row(int64_t number, const memory& m, std::span<const float> vector);
+  int put_turns(int64_t number, const store_write& x);
+  int put_summaries(int64_t number, const store_write& x);
   int embed(const store_write& x);
   int remove(const store_write& x);
   int forget(const store_write& x);
@@ -40,8 +43,10 @@ private:
   size_t cache_;
   sqlite3* db_ = nullptr;
   int64_t space_ = 0;
-  sqlite::statement find_owner_, add_owner_, add_memory_, embed_, remove_, forget_rows_,
-      forget_owner_;
+  sqlite::statement find_owner_, add_owner_, add_memory_, put_turn_, drop_turns_, put_summary_,
+      embed_, remove_, drop_summaries_;
+  /// Each removes an owner, told by its number, from one table.
+  std::array<sqlite::statement, 4> forget_;
   std::unordered_map<owner_key, int64_t> numbers_;
 };
 

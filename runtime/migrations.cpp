@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t application_id = 0x536f746f;
 
 // Step n leads to schema n + 1. A released step is never changed: a new one is added.
-constexpr std::array<const char*, 3> steps{R"(
+constexpr std::array<const char*, 4> steps{R"(
   CREATE TABLE schema_version(version INTEGER NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE owners(
@@ -46,6 +46,24 @@ constexpr std::array<const char*, 3> steps{R"(
   CREATE TABLE spaces(number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
   ALTER TABLE memories ADD COLUMN space INTEGER NOT NULL DEFAULT 0;
   UPDATE memories SET vector = NULL WHERE vector IS NOT NULL;
+)",
+                                           // Turns with a key, and conversations in short.
+                                           R"(
+  CREATE TABLE turns(
+    owner INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    text_hash INTEGER NOT NULL,
+    reply INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    details TEXT NOT NULL,
+    PRIMARY KEY(owner, conversation, key)) WITHOUT ROWID;
+  CREATE TABLE summaries(
+    owner INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    text TEXT NOT NULL,
+    upto INTEGER NOT NULL,
+    PRIMARY KEY(owner, conversation)) WITHOUT ROWID;
 )"};
 
 failure foreign(std::string_view path, int64_t found) {

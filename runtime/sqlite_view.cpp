@@ -13,6 +13,9 @@ constexpr auto find_owner = "SELECT number FROM owners WHERE tenant = ? AND owne
 constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, metadata, created, "
                                "own, iif(space = ?, vector, NULL) FROM memories "
                                "WHERE owner = ? ORDER BY seq";
+constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created, details "
+                            "FROM turns WHERE owner = ? ORDER BY created";
+constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
 
 /// Ends a statement's reading transaction when it goes out of scope.
 struct reset_later {
@@ -61,13 +64,17 @@ failure sqlite_view::open() {
     code = owner_.prepare(db_, find_owner);
   if (code == SQLITE_OK)
     code = memories_.prepare(db_, find_memories);
+  if (code == SQLITE_OK)
+    code = turns_.prepare(db_, find_turns);
+  if (code == SQLITE_OK)
+    code = summaries_.prepare(db_, find_summaries);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
 caf::expected<memory_write> sqlite_view::load(const owner_key& owner) {
   memory_write result;
   result.owner = owner;
-  // One transaction over both statements: the owner cannot be forgotten and its number given to
+  // One transaction over all statements: the owner cannot be forgotten and its number given to
   // another in between.
   if (auto code = db_.exec("BEGIN"); code != SQLITE_OK)
     return to_error(db_.explain(code));
@@ -79,7 +86,7 @@ caf::expected<memory_write> sqlite_view::load(const owner_key& owner) {
 }
 
 failure sqlite_view::read(memory_write& result) {
-  reset_later owner_guard{owner_}, memories_guard{memories_};
+  reset_later owner_guard{owner_};
   owner_.bind(1, result.owner.tenant);
   owner_.bind(2, result.owner.owner);
   auto code = owner_.step();
@@ -87,18 +94,59 @@ failure sqlite_view::read(memory_write& result) {
     return {};
   if (code != SQLITE_ROW)
     return db_.explain(code);
+  auto number = owner_.number(0);
+  code = read_memories(number, result);
+  if (code == SQLITE_DONE)
+    code = read_turns(number, result);
+  if (code == SQLITE_DONE)
+    code = read_summaries(number, result);
+  return code == SQLITE_DONE ? failure{} : db_.explain(code);
+}
+
+int sqlite_view::read_memories(int64_t number, memory_write& result) {
+  reset_later guard{memories_};
   memories_.bind(1, shared_->space);
-  memories_.bind(2, owner_.number(0));
+  memories_.bind(2, number);
+  int code = SQLITE_DONE;
   while ((code = memories_.step()) == SQLITE_ROW) {
     auto blob = memories_.blob(8);
     if (blob.size() % sizeof(float) != 0)
-      return db_.explain(SQLITE_CORRUPT);
+      return SQLITE_CORRUPT;
     auto& vector = result.vectors.emplace_back(blob.size() / sizeof(float));
     if (!blob.empty())
       std::memcpy(vector.data(), blob.data(), blob.size());
     result.memories.push_back(to_memory(memories_));
   }
-  return code == SQLITE_DONE ? failure{} : db_.explain(code);
+  return code;
+}
+
+int sqlite_view::read_turns(int64_t number, memory_write& result) {
+  reset_later guard{turns_};
+  turns_.bind(1, number);
+  int code = SQLITE_DONE;
+  while ((code = turns_.step()) == SQLITE_ROW) {
+    auto& x = result.turns.emplace_back();
+    x.conversation = turns_.text(0);
+    x.key = turns_.text(1);
+    x.text_hash = static_cast<uint64_t>(turns_.number(2));
+    x.reply = static_cast<uint64_t>(turns_.number(3));
+    x.created = turns_.number(4);
+    x.details = turns_.text(5);
+  }
+  return code;
+}
+
+int sqlite_view::read_summaries(int64_t number, memory_write& result) {
+  reset_later guard{summaries_};
+  summaries_.bind(1, number);
+  int code = SQLITE_DONE;
+  while ((code = summaries_.step()) == SQLITE_ROW) {
+    auto& x = result.summaries.emplace_back();
+    x.conversation = summaries_.text(0);
+    x.text = summaries_.text(1);
+    x.upto = static_cast<uint64_t>(summaries_.number(2));
+  }
+  return code;
 }
 
 failure sqlite_view::maintain() {

@@ -40,12 +40,17 @@ public:
 
 private:
   failure read(memory_write& result);
+  int read_memories(int64_t number, memory_write& result);
+  int read_turns(int64_t number, memory_write& result);
+  int read_summaries(int64_t number, memory_write& result);
 
   std::shared_ptr<sqlite_shared> shared_;
   // The connection goes last: statements must be gone before it.
   sqlite::connection db_;
   sqlite::statement owner_;
   sqlite::statement memories_;
+  sqlite::statement turns_;
+  sqlite::statement summaries_;
 };
 
 } // namespace sotto

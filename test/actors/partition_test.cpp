@@ -78,7 +78,8 @@ TEST_CASE_METHOD(partition_fixture,
   CHECK(failures().at(2).code == ec::unavailable);
   CHECK((*self)->mailbox().empty());
   caf::anon_send<caf::message_priority::high>(home, flow(), atom::cancel_v, client(), uint64_t{1},
-                                              owner_key{"default", "ada"}, std::string{"talk"});
+                                              owner_key{"default", "ada"}, std::string{"talk"},
+                                              false);
   run();
   bool answered = false;
   pending.receive([&](atom::drained) { answered = true; }, [](caf::error&) {});

@@ -12,6 +12,7 @@ struct sample {
   emotion_reading mood;
   std::vector<recalled> memories;
   std::vector<spoken_line> recent;
+  std::string before;
   session_options options;
 
   sample() {
@@ -22,7 +23,7 @@ struct sample {
   }
 
   std::vector<chat_message> build() const {
-    return build_prompt({persona, turn, mood, memories, recent}, options);
+    return build_prompt({persona, turn, mood, memories, recent, before}, options);
   }
 };
 
@@ -89,4 +90,12 @@ TEST_CASE("the client's parameters go before the persona's") {
   CHECK(merge_parameters(R"({"temperature":1.5})", persona) == R"({"temperature":1.5})");
   CHECK(merge_parameters(R"({"max_tokens":7})", persona)
         == R"({"max_tokens":7,"temperature":0.5})");
+}
+
+TEST_CASE_METHOD(
+    sample, "what was said before the window is told in short, but not to who brings a history") {
+  before = "ada: My cat is called Tux.";
+  CHECK(build()[0].content.find("in short:\nada: My cat is called Tux.") != std::string::npos);
+  turn.history = {{"user", "hello"}, {"assistant", "hi"}};
+  CHECK(build()[0].content.find("Tux") == std::string::npos);
 }

@@ -140,7 +140,8 @@ TEST_CASE_METHOD(listened_fixture, "a turn that is cancelled ends the typing") {
   say(s, 1, "hello");
   run();
   REQUIRE(count(kind::typing) == 1);
-  caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), uint64_t{1});
+  caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), uint64_t{1},
+                                              false);
   run();
   REQUIRE(count(kind::typing) == 2);
   CHECK_FALSE(heard->back().on);

@@ -137,7 +137,8 @@ TEST_CASE_METHOD(test::turn_fixture,
   say(s, 2, "second");
   run();
   world->model_silent = false;
-  caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), uint64_t{1});
+  caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), uint64_t{1},
+                                              false);
   run();
   CHECK(world->cancelled == 1);
   CHECK(done() == std::vector<uint64_t>{2});
@@ -187,7 +188,8 @@ TEST_CASE_METHOD(test::turn_fixture, "a session ends when idle and not while it 
   auto first = ask<bool>(s, context{}, atom::passivate_v);
   REQUIRE(first);
   CHECK_FALSE(*first);
-  caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), uint64_t{1});
+  caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), uint64_t{1},
+                                              false);
   run();
   auto second = ask<bool>(s, context{}, atom::passivate_v);
   REQUIRE(second);
@@ -273,8 +275,8 @@ public:
     run();
   }
 
-  void cancel(const session_actor& at, uint64_t ticket) {
-    caf::anon_send<caf::message_priority::high>(at, flow(), atom::cancel_v, client(), ticket);
+  void cancel(const session_actor& at, uint64_t ticket, bool lost = false) {
+    caf::anon_send<caf::message_priority::high>(at, flow(), atom::cancel_v, client(), ticket, lost);
     run();
   }
 

@@ -39,7 +39,12 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_double>*, std::vect
       },
       [](const context&, atom::committed, uint64_t, const failure&) {},
       [=](const context&, atom::recent, const owner_key&, const std::string&,
-          uint32_t) -> caf::result<std::vector<memory>> { return refuse; },
+          uint32_t) -> caf::result<conversation_end> { return refuse; },
+      [=](const context&, atom::journal, const turn_opening&) -> caf::result<turn_found> {
+        return refuse;
+      },
+      [=](const context&, atom::summarise, const owner_key&, const summary_record&,
+          int64_t) -> caf::result<bool> { return refuse; },
       [out](const context&, atom::loaded, memory_write& x, failure& why) {
         out->push_back({std::move(x), std::move(why)});
       },

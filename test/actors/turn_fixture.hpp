@@ -11,7 +11,8 @@ namespace sotto::test {
 struct turn_world {
   bool emotion_fails = false, emotion_silent = false, recall_fails = false, store_fails = false;
   bool colour_fails = false, colour_silent = false;
-  bool model_fails = false, model_silent = false, store_silent = false;
+  bool model_fails = false, model_silent = false, summary_fails = false, summary_silent = false,
+       store_silent = false;
   /// Writes that a silent store answers at its next tick.
   std::vector<caf::typed_response_promise<memory_receipt>> held;
   std::vector<memory> recent;
@@ -19,10 +20,21 @@ struct turn_world {
   std::vector<generation> prompts;
   int recalls = 0, recents = 0, cancelled = 0, forgotten = 0;
   int generating = 0, most_at_once = 0;
+  /// What the journal knows, by key; every turn with a key is written down.
+  std::map<std::string, turn_found> journal;
+  std::map<std::string, uint64_t> hashes;
+  bool journal_fails = false, journal_silent = false;
+  std::vector<turn_record> records;
+  std::vector<summary_record> summaries;
+  summary_record before;
+  bool summary_refused = false;
   std::map<uint64_t, turn_reply> replies;
   std::map<uint64_t, failure> failures;
   std::vector<uint64_t> done;
   std::string tokens;
+  /// By ticket: the text of streams, and whether they went on.
+  std::map<uint64_t, std::string> streams;
+  std::map<uint64_t, bool> resumed;
 };
 
 using world_ptr = std::shared_ptr<turn_world>;
@@ -88,11 +100,22 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       [=](const context&, atom::remember, memory_write& x) -> caf::result<memory_receipt> {
         if (w->store_fails)
           return broken();
-        for (auto& m : x.memories)
+        memory_receipt receipt;
+        for (auto& m : x.memories) {
           w->stored.push_back(std::move(m));
+          receipt.ids.push_back(std::to_string(w->stored.size()));
+          receipt.created.push_back(true);
+          receipt.seqs.push_back(w->stored.size());
+        }
+        for (auto& r : x.turns) {
+          auto& known = w->journal[r.key];
+          known.what = turn_found::kind::done;
+          known.reply.text = w->stored.back().text;
+          w->records.push_back(std::move(r));
+        }
         if (w->store_silent)
           return w->held.emplace_back(self->make_response_promise<memory_receipt>());
-        return memory_receipt{{"a", "b"}, {true, true}};
+        return receipt;
       },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
       [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
@@ -103,12 +126,30 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       [](const context&, atom::committed, uint64_t, const failure&) {},
       [=](const context&, atom::recent, const owner_key&, const std::string&, uint32_t) {
         ++w->recents;
-        return w->recent;
+        return conversation_end{w->recent, w->before};
+      },
+      [=](const context&, atom::journal, const turn_opening& x) -> caf::result<turn_found> {
+        if (w->journal_fails)
+          return broken();
+        if (w->journal_silent)
+          return self->make_response_promise<turn_found>();
+        auto [at, isnew] = w->journal.try_emplace(x.key);
+        auto found = at->second;
+        if (isnew)
+          at->second.what = turn_found::kind::interrupted;
+        auto hash = w->hashes.try_emplace(x.key, x.text_hash).first->second;
+        if (hash != x.text_hash)
+          found.what = turn_found::kind::conflict;
+        return found;
+      },
+      [=](const context&, atom::summarise, const owner_key&, summary_record& x, int64_t) {
+        w->summaries.push_back(std::move(x));
+        return !w->summary_refused;
       },
       [](const context&, atom::loaded, const memory_write&, const failure&) {},
       [=](const context&, atom::tick) {
         for (auto& x : std::exchange(w->held, {}))
-          x.deliver(memory_receipt{{"a", "b"}, {true, true}});
+          x.deliver(memory_receipt{{"a", "b"}, {true, true}, {1, 2}});
       },
   };
 }
@@ -119,11 +160,12 @@ inline llm_actor::behavior_type fake_model(llm_actor::pointer self, world_ptr w)
             w->most_at_once = std::max(w->most_at_once, ++w->generating);
             auto text = "echo: " + x.messages.back().content;
             auto stream = x.stream;
+            auto short_told = x.messages.front().content.starts_with("Tell this conversation");
             w->prompts.push_back(std::move(x));
-            if (w->model_silent)
+            if (w->model_silent || (short_told && w->summary_silent))
               return;
             --w->generating;
-            if (w->model_fails) {
+            if (w->model_fails || (short_told && w->summary_fails)) {
               self->send(client, ctx, atom::failed_v, ticket,
                          failure{ec::upstream_failed, "broken on purpose", {}});
               return;
@@ -142,15 +184,22 @@ inline llm_actor::behavior_type fake_model(llm_actor::pointer self, world_ptr w)
 }
 
 inline turn_client_actor::behavior_type fake_client(turn_client_actor::pointer, world_ptr w) {
-  return {
-      [=](const context&, atom::token, uint64_t, const std::string& text) { w->tokens += text; },
-      [=](const context&, atom::completed, uint64_t ticket, turn_reply& x) {
-        w->replies[ticket] = std::move(x);
-        w->done.push_back(ticket);
-      },
-      [=](const context&, atom::failed, uint64_t ticket, failure& why) {
-        w->failures[ticket] = std::move(why);
-      }};
+  return {[=](const context&, atom::token, uint64_t ticket, const stream_piece& x) {
+            w->tokens += x.text;
+            auto& text = w->streams[ticket];
+            text.resize(x.offset, '_'); // a gap shows, and what came twice is overwritten
+            text += x.text;
+          },
+          [=](const context&, atom::resumed, uint64_t ticket, bool recovered) {
+            w->resumed[ticket] = recovered;
+          },
+          [=](const context&, atom::completed, uint64_t ticket, turn_reply& x) {
+            w->replies[ticket] = std::move(x);
+            w->done.push_back(ticket);
+          },
+          [=](const context&, atom::failed, uint64_t ticket, failure& why) {
+            w->failures[ticket] = std::move(why);
+          }};
 }
 
 /// Sessions among partners that do as they are told.

@@ -232,6 +232,87 @@ test('sockets that connect and say nothing are let go', async (t) => {
   await Promise.all(sockets.map((x) => once(x, 'close')))
 })
 
+test('a stream that was cut is taken up again where it ended', async (t) => {
+  const { node, upstream } = await slowNode(t, 20)
+  const text = 'Tell mé a störy, please.'
+  const body = (key, more) => ({ user: key, text, stream: true, idempotency_key: key, ...more })
+
+  const cutAfter = async (pieces, format) => {
+    const key = `cut-${format}-${pieces}`
+    const first = await ActorSocket.open(t, node, format)
+    let heard = ''
+    const cut = new Promise((done) => {
+      first.send({ id: 1, type: 'say', body: body(key) }, (x) => {
+        heard += x.text
+        if (--pieces === 0) { first.ws.terminate(); done() }
+      }).then(done)
+    })
+    await cut
+    const second = await ActorSocket.open(t, node, format)
+    const offset = Buffer.byteLength(heard)
+    const x = await second.call('say', body(key, { resume: offset }))
+    assert.equal(x.type, 'reply', JSON.stringify(x))
+    assert.deepEqual(x.resumed, { recovered: true, offset })
+    assert.equal(heard + x.tokens.join(''), x.body.text)
+    if (x.pieces.length > 0) assert.equal(x.pieces[0].offset, offset)
+    assert.equal((await node.memories(key)).length, 2)
+    return x.body.text
+  }
+
+  await t.test('at every token', async () => {
+    const whole = (await (await ActorSocket.open(t, node, 'json')).call('say', body('whole'))).pieces.length
+    assert.ok(whole > 8)
+    const before = upstream.stats.requests
+    for (const format of ['json', 'msgpack']) {
+      const texts = await Promise.all(Array.from({ length: whole }, (_, i) => cutAfter(i + 1, format)))
+      assert.equal(new Set(texts).size, 1)
+    }
+    assert.equal(upstream.stats.requests, before + 2 * whole, 'no turn ran twice')
+  })
+
+  await t.test('after its end, and from its beginning', async () => {
+    const socket = await ActorSocket.open(t, node, 'json')
+    const whole = await socket.call('say', body('whole', { resume: 0 }))
+    assert.deepEqual(whole.resumed, { recovered: true, offset: 0 })
+    assert.equal(whole.tokens.join(''), whole.body.text)
+    const end = Buffer.byteLength(whole.body.text)
+    const rest = await socket.call('say', body('whole', { resume: end }))
+    assert.deepEqual(rest.resumed, { recovered: true, offset: end })
+    assert.deepEqual(rest.tokens, [])
+    assert.equal(rest.body.text, whole.body.text)
+  })
+
+  await t.test('what is not known is said anew, and told so', async () => {
+    const socket = await ActorSocket.open(t, node, 'json')
+    const x = await socket.call('say', body('unknown', { resume: 12 }))
+    assert.deepEqual(x.resumed, { recovered: false, offset: 0 })
+    assert.equal(x.tokens.join(''), x.body.text)
+  })
+
+  await t.test('an explicit cancel ends a turn with a key, and a turn without one ends with its socket', async () => {
+    const socket = await ActorSocket.open(t, node, 'json')
+    socket.tell({ id: 'a', type: 'say', body: body('cancelled') })
+    socket.tell({ id: 'b', type: 'say', body: { user: 'b', text } })
+    await until('both run', () => upstream.stats.running === 2)
+    await socket.call('cancel', { id: 'a' })
+    await until('one runs', () => upstream.stats.running === 1)
+    const aborted = upstream.stats.aborted
+    socket.ws.terminate()
+    await until('none runs', () => upstream.stats.running === 0)
+    assert.equal(upstream.stats.aborted, aborted + 1)
+  })
+
+  await t.test('resume needs a key', async () => {
+    const socket = await ActorSocket.open(t, node, 'json')
+    for (const [more, param] of [[{ idempotency_key: undefined, resume: 0 }, 'body.idempotency_key'],
+      [{ resume: -1 }, 'body.resume'], [{ resume: 'x' }, 'body.resume']]) {
+      const x = await socket.call('say', body('wrong', more))
+      assert.equal(x.type, 'error')
+      assert.equal(x.body.param, param)
+    }
+  })
+})
+
 test('a frontend is told what happens in its conversations', async (t) => {
   const node = await Node.start(t, { config: `
 [[personas]]

@@ -22,7 +22,7 @@ test('the OpenAI client talks with a node', async (t) => {
     assert.equal(x.usage.total_tokens, x.usage.prompt_tokens + x.usage.completion_tokens)
     assert.ok(Math.abs(x.created - Date.now() / 1000) < 120)
     assert.deepEqual(Object.keys(x.sotto).sort(),
-      ['analyses', 'degraded', 'emotion', 'memories', 'memory_stored', 'topics'])
+      ['analyses', 'degraded', 'emotion', 'level', 'memories', 'memory_stored', 'topics'])
     assert.deepEqual(x.sotto.degraded, [])
     assert.equal(x.sotto.memory_stored, true)
     assert.ok(x.sotto.emotion.compound > 0.5)

@@ -43,7 +43,7 @@ listened_partition_actor::behavior_type fake_partition(listened_partition_actor:
         w->turns.push_back({std::move(client), ticket, std::move(x)});
       },
       [=](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-          const std::string&) { ++w->cancelled; },
+          const std::string&, bool) { ++w->cancelled; },
       [](const context&, atom::drain) { return atom::drained_v; },
       [](const context&, atom::tick) {},
       [=](const context&, atom::subscribe, const event_client_actor&, const owner_key& owner,

@@ -57,7 +57,7 @@ TEST_CASE("a memory is read with all its fields") {
   CHECK(m.conversation == "evening");
   CHECK(m.created == 1'777'800'600'000'000);
   CHECK(json::parse(m.metadata) == json{{"mood", "calm"}});
-  CHECK(remember_answer(x, {{{"m1"}, {true}}}) == json{{"id", "m1"}});
+  CHECK(remember_answer(x, {{{"m1"}, {true}, {1}}}) == json{{"id", "m1"}});
 }
 
 TEST_CASE("a memory is its user's own where nothing else is said") {
@@ -82,7 +82,7 @@ TEST_CASE("memories of several users become a write each, answered in the order 
   CHECK_FALSE(why);
   REQUIRE(x.writes.size() == 2);
   CHECK(x.writes[0].memories[1].text == "3");
-  auto answer = remember_answer(x, {{{"a1", "a3"}, {true, true}}, {{"b2"}, {true}}});
+  auto answer = remember_answer(x, {{{"a1", "a3"}, {true, true}, {1, 2}}, {{"b2"}, {true}, {1}}});
   CHECK(answer == json{{"ids", {"a1", "b2", "a3"}}});
 }
 

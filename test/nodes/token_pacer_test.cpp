@@ -65,7 +65,7 @@ TEST_CASE("pieces follow one another without gap, whatever the credit") {
     std::mt19937 random{seed};
     token_pacer x{random() % 3};
     std::string said, heard;
-    auto hear = [&](const std::optional<token_piece>& piece) {
+    auto hear = [&](const std::optional<stream_piece>& piece) {
       if (!piece)
         return;
       REQUIRE(piece->offset == heard.size());

@@ -153,7 +153,8 @@ TEST_CASE("a store of an older schema is brought to the newest with all it holds
   make_store(dir.path, 3);
   auto file = dir.path / "sotto.db";
   run_sql(file, "CREATE UNIQUE INDEX memories_by_id ON memories(owner, id); "
-                "DROP TABLE spaces; ALTER TABLE memories DROP COLUMN space; "
+                "DROP TABLE turns; DROP TABLE summaries; DROP TABLE spaces; ALTER TABLE memories "
+                "DROP COLUMN space; "
                 "UPDATE memories SET vector = x'0000803f'; "
                 "UPDATE schema_version SET version = 1");
   auto back = load(*open(in(dir.path)), "u");

@@ -266,3 +266,43 @@ TEST_CASE("vectors are given back to their own embedder alone") {
   CHECK(load(*open(with("small")), "u").vectors == std::vector<std::vector<float>>{{}, {2, 3}, {}});
   CHECK(load(*open(in(dir.path)), "u").vectors == std::vector<std::vector<float>>(3));
 }
+
+TEST_CASE("turns and summaries are kept beside the memories, replaced, pruned and forgotten") {
+  scratch dir;
+  auto put = [](std::string key, uint64_t reply, int64_t created) {
+    return turn_record{"evening", std::move(key), 0xfedcba9876543210ULL, reply, created, "{}"};
+  };
+  {
+    auto db = open(in(dir.path));
+    store_write begun;
+    begun.owner = {"acme", "u"};
+    begun.turns = {put("k1", 0, 10), put("k2", 0, 20)};
+    CHECK_FALSE(apply(*db, begun));
+    auto ended = insert("u", {row(1, "a"), row(2, "b")});
+    ended.turns = {put("k2", 2, 20)};
+    ended.summaries = {{"evening", "in short", 1}};
+    CHECK_FALSE(apply(*db, ended));
+  }
+  auto db = open(in(dir.path));
+  auto back = load(*db, "u");
+  REQUIRE(back.turns.size() == 2);
+  CHECK(back.turns[0].reply == 0);
+  CHECK(back.turns[1].key == "k2");
+  CHECK(back.turns[1].reply == 2);
+  CHECK(back.turns[1].text_hash == 0xfedcba9876543210ULL);
+  REQUIRE(back.summaries.size() == 1);
+  CHECK(back.summaries[0].text == "in short");
+
+  store_write later;
+  later.owner = {"acme", "u"};
+  later.turns = {put("k3", 0, 30)};
+  later.turns_since = 20;
+  CHECK_FALSE(apply(*db, later));
+  CHECK(load(*db, "u").turns.size() == 2);
+  CHECK_FALSE(apply(*db, remove("u", 2)));
+  CHECK(load(*db, "u").summaries.size() == 1); // it tells of what is before
+  CHECK_FALSE(apply(*db, remove("u", 1)));
+  CHECK(load(*db, "u").summaries.empty());
+  CHECK_FALSE(apply(*db, forget("u")));
+  CHECK(load(*db, "u").turns.empty());
+}

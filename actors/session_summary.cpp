@@ -1,0 +1,104 @@
+// The end of a conversation as its session holds it, and what was before it, told in short.
+#include "actors/session.hpp"
+#include "actors/summary.hpp"
+#include "runtime/logging.hpp"
+
+namespace sotto {
+
+namespace {
+
+/// Tickets of summaries; those of turns count from 1.
+constexpr uint64_t summary_ticket = uint64_t{1} << 63;
+
+} // namespace
+
+void session_state::take_end(conversation_end end) {
+  recent_loaded_ = true;
+  recent_.clear();
+  before_ = std::move(end.before);
+  for (auto& x : end.lines)
+    recent_.push_back({std::move(x.speaker), std::move(x.text), x.own, x.seq});
+  trim();
+}
+
+void session_state::remember_lines(const memory_receipt& receipt) {
+  auto& request = turn_->request;
+  if (!recent_loaded_ || brings_context(request))
+    return;
+  auto place = [&](size_t i) { return i < receipt.seqs.size() ? receipt.seqs[i] : 0; };
+  recent_.push_back({request.speaker, request.text, false, place(0)});
+  recent_.push_back({persona().name, turn_->reply.text, true, place(1)});
+  trim();
+}
+
+/// Lets go of lines before the window that are in the summary, and of too many that are not.
+void session_state::trim() {
+  auto window = size_t{parts_->options.context_lines};
+  auto most = window + 2 * size_t{parts_->options.summary_lines};
+  auto gone = recent_.size() - std::min(recent_.size(), most);
+  while (recent_.size() - gone > window && recent_[gone].seq <= before_.upto)
+    ++gone;
+  recent_.erase(recent_.begin(), recent_.begin() + static_cast<std::ptrdiff_t>(gone));
+}
+
+void session_state::summarise() {
+  auto& options = parts_->options;
+  if (summary_ || options.summary_lines == 0 || ephemeral_ || draining_)
+    return;
+  auto window = recent_.size() - std::min<size_t>(recent_.size(), options.context_lines);
+  auto work = std::make_unique<summary_work>();
+  for (size_t i = 0; i < window; ++i)
+    if (recent_[i].seq > before_.upto)
+      work->lines.push_back(recent_[i]);
+  if (work->lines.size() < options.summary_lines)
+    return;
+  work->upto = work->lines.back().seq;
+  work->made = self_->unix_micros();
+  work->due = self_->nanos() + options.summary_timeout.count();
+  work->ticket = summary_ticket | turn_number_;
+  summary_ = std::move(work);
+  auto& who = parts_->personas.at(persona_);
+  if (who.llm.empty())
+    return summarised({});
+  generation ask;
+  ask.tenant = owner_.tenant;
+  ask.deployments = who.llm;
+  ask.model = who.model;
+  ask.messages = summary_prompt(before_.text, summary_->lines, options.summary_bytes);
+  ask.parameters = R"({"temperature":0})";
+  auto ctx = self_->services().new_flow(self_->nanos(), options.summary_timeout.count(),
+                                        priority::background);
+  self_->send(parts_->llm, ctx, atom::generate_v, llm_client_actor{self_}, summary_->ticket,
+              std::move(ask));
+  self_->delayed_send<caf::message_priority::high>(self_, options.summary_timeout, context{},
+                                                   atom::tick_v);
+}
+
+void session_state::summarised(std::string text) {
+  auto most = parts_->options.summary_bytes;
+  if (text.empty() || text.size() > 2 * most)
+    text = extract_summary(before_.text, summary_->lines, most);
+  summary_->storing = true;
+  keep_summary({conversation_, std::move(text), summary_->upto});
+}
+
+void session_state::keep_summary(summary_record record) {
+  auto ctx = self_->services().new_flow(self_->nanos(), 0, priority::background);
+  self_->request(shard_, caf::infinite, ctx, atom::summarise_v, owner_, record, summary_->made)
+      .then(
+          [this, record](bool kept) {
+            // Where memories were removed meanwhile, `forget` has emptied what this was made of.
+            if (kept && recent_loaded_) {
+              before_ = record;
+              trim();
+            }
+            summary_.reset();
+          },
+          [this](const caf::error& err) {
+            warn_seldom("session summary",
+                        "session could not keep a summary: " + to_failure(err).message);
+            summary_.reset();
+          });
+}
+
+} // namespace sotto

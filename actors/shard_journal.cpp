@@ -1,0 +1,91 @@
+// What SHARD keeps of turns with a key, and of conversations in short.
+#include "actors/shard.hpp"
+
+namespace sotto {
+
+caf::result<turn_found> shard_state::journal(const context& ctx, turn_opening opening) {
+  auto owner = opening.owner;
+  return visit<turn_found>(
+      ctx, owner, [this, ctx, opening = std::move(opening)](loaded_owner& x, auto& promise) {
+        auto found = x.turns.find(opening, x.index);
+        if (found.what == turn_found::kind::fresh)
+          begin_turn(ctx, x, opening, promise);
+        else
+          promise.deliver(std::move(found));
+      });
+}
+
+void shard_state::begin_turn(const context& ctx, loaded_owner& owner, const turn_opening& opening,
+                             caf::typed_response_promise<turn_found> promise) {
+  store_write out;
+  out.owner = opening.owner;
+  turn_record begun{opening.conversation, opening.key, opening.text_hash, 0,
+                    self_->unix_micros(), {}};
+  take_turns(owner, out, {std::move(begun)}, {});
+  send(
+      ctx, owner, out,
+      [this, turns = out.turns, promise](loaded_owner& x, const failure& why) mutable {
+        if (why) {
+          promise.deliver(to_error(why));
+          return;
+        }
+        put_turns(x, std::move(turns));
+        promise.deliver(turn_found{});
+      },
+      [promise](const failure& why) mutable { promise.deliver(to_error(why)); });
+}
+
+void shard_state::take_turns(loaded_owner& owner, store_write& to, std::vector<turn_record> turns,
+                             const std::vector<uint64_t>& seqs) {
+  for (auto& x : turns) {
+    if (x.reply > 0 && x.reply <= seqs.size())
+      x.reply = seqs[x.reply - 1];
+    x.created = owner.turns.begun(x);
+  }
+  if (turns.empty())
+    return;
+  auto oldest =
+      self_->unix_micros()
+      - std::chrono::duration_cast<std::chrono::microseconds>(options_.keep_turns).count();
+  to.turns = std::move(turns);
+  to.turns_since = owner.turns.prune(oldest, options_.max_turns);
+}
+
+void shard_state::put_turns(loaded_owner& owner, std::vector<turn_record> turns) {
+  for (auto& x : turns)
+    owner.turns.put(std::move(x));
+}
+
+caf::result<bool> shard_state::summarise(const context& ctx, owner_key owner,
+                                         summary_record summary, int64_t made) {
+  return visit<bool>(
+      ctx, owner,
+      [this, ctx, owner, made, summary = std::move(summary)](loaded_owner& x, auto& promise) {
+        // It may tell of lines that were removed while it was made.
+        if (made <= x.erased) {
+          promise.deliver(false);
+          return;
+        }
+        store_write out;
+        out.owner = owner;
+        out.summaries = {summary};
+        send(
+            ctx, x, std::move(out),
+            [promise, summary, made](loaded_owner& y, const failure& why) mutable {
+              if (why) {
+                promise.deliver(to_error(why));
+                return;
+              }
+              if (made > y.erased)
+                y.summaries[summary.conversation] = summary;
+              promise.deliver(true);
+            },
+            [promise](const failure& why) mutable { promise.deliver(to_error(why)); });
+      });
+}
+
+void shard_state::drop_summaries(loaded_owner& owner, uint64_t from) {
+  std::erase_if(owner.summaries, [&](auto& x) { return x.second.upto >= from; });
+}
+
+} // namespace sotto
