@@ -94,7 +94,7 @@ void admission_state::start(admission_queue<turn>::started x) {
   auto& request = x.what.request;
   if (x.number != 0)
     request.slot = std::make_shared<turn_slot>(self_, x.number);
-  auto& home = parts_.home(request.owner);
+  auto home = parts_.home(request.owner);
   self_->send(home, self_->child(x.what.ctx), atom::say_v, std::move(x.what.client), x.what.ticket,
               std::move(request));
 }

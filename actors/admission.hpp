@@ -23,7 +23,7 @@ struct admission_parts {
   /// Threads that run actors.
   uint32_t workers = 1;
   /// The partition of an owner.
-  std::function<const partition_actor&(const owner_key&)> home;
+  std::function<partition_actor(const owner_key&)> home;
   std::shared_ptr<node_load> load = std::make_shared<node_load>();
   std::shared_ptr<admission_metrics> metrics;
   /// The process's figures, and what it may use at most.

@@ -140,6 +140,23 @@ std::string_view last_words(const generation& ask) {
   return {};
 }
 
+/// Words of its own accord: the last message is the system's instruction to say something.
+bool speaks_first(const generation& ask) {
+  return ask.messages.size() > 1 && ask.messages.back().role == "system";
+}
+
+std::string first_words(std::string_view text) {
+  static constexpr std::array<std::string_view, 3> told{
+      "I was thinking of what you told me: \u201c{}\u201d How is that now?",
+      "You said \u201c{}\u201d earlier. Is there anything new?",
+      "Your words stayed with me: \u201c{}\u201d How do you feel about it now?"};
+  static constexpr std::array<std::string_view, 2> quiet{
+      "It has been quiet for a while. How are you?", "I was thinking of you. How is your day?"};
+  if (count_words(text) == 0 || is_question(text) || is_greeting(text))
+    return std::string{pick(quiet, text, 8)};
+  return fmt::format(fmt::runtime(pick(told, text, 9)), text);
+}
+
 } // namespace
 
 std::string compose_reply(const generation& ask) {
@@ -149,6 +166,8 @@ std::string compose_reply(const generation& ask) {
   static constexpr std::array<std::string_view, 2> silent{"I am here.",
                                                           "Take your time. I am listening."};
   auto text = last_words(ask);
+  if (speaks_first(ask))
+    return first_words(text);
   if (count_words(text) == 0)
     return std::string{pick(silent, text, 5)};
   if (is_greeting(text) && !is_question(text))

@@ -83,6 +83,21 @@ void partition_state::cancel(const context& ctx, const turn_client_actor& client
                                            client, ticket, lost);
 }
 
+void partition_state::listen(const context& ctx, const event_client_actor& client,
+                             const owner_key& owner, const std::string& conversation,
+                             const subscription& x) {
+  if (draining_)
+    return;
+  auto at = sessions_.find({owner, conversation});
+  if (x.lease <= 0 && at == sessions_.end())
+    return;
+  auto& to = at == sessions_.end() ? activate({owner, conversation}, false) : at->second;
+  if (!to.passivating)
+    self_->send(to.session, self_->child(ctx), atom::subscribe_v, client, owner, conversation, x);
+  else if (to.listeners.size() < max_held)
+    to.listeners.push_back({client, x}); // who finds no room comes again when it renews
+}
+
 void partition_state::invalidate(const context& ctx, const owner_key& owner) {
   for (auto& [key, x] : sessions_)
     if (key.owner == owner)
@@ -98,7 +113,7 @@ void partition_state::passivate(const session_key& key, entry& x) {
           [this, key](bool ended) {
             // An ended session's `down` releases what was held.
             if (!ended)
-              release(key);
+              stays(key);
           },
           [this, key](const caf::error&) { release(key); });
 }
@@ -108,9 +123,19 @@ void partition_state::release(const session_key& key) {
   if (at == sessions_.end())
     return;
   auto held = std::exchange(at->second.held, {});
+  auto listeners = std::exchange(at->second.listeners, {});
   at->second.passivating = false;
+  for (auto& x : listeners)
+    listen({}, x.client, key.owner, key.conversation, x.what);
   for (auto& turn : held)
     forward(at->second, std::move(turn));
+}
+
+void partition_state::stays(const session_key& key) {
+  // Not asked again before others were.
+  if (auto at = sessions_.find(key); at != sessions_.end())
+    at->second.last_used = self_->nanos();
+  release(key);
 }
 
 void partition_state::down(const caf::down_msg& x) {
@@ -123,9 +148,12 @@ void partition_state::down(const caf::down_msg& x) {
     return;
   auto node = sessions_.extract(at->second);
   keys_.erase(at);
-  if (!node.empty())
+  if (!node.empty()) {
+    for (auto& y : node.mapped().listeners)
+      listen({}, y.client, node.key().owner, node.key().conversation, y.what);
     for (auto& turn : node.mapped().held)
       say(std::move(turn));
+  }
   end_if_drained();
 }
 
@@ -180,9 +208,9 @@ void partition_state::tick() {
     arm();
 }
 
-partition_actor::behavior_type partition(actor_of<partition_actor, partition_state>* self,
-                                         std::shared_ptr<const session_parts> parts,
-                                         shard_factory make_shard) {
+listened_partition_actor::behavior_type
+partition(actor_of<listened_partition_actor, partition_state>* self,
+          std::shared_ptr<const session_parts> parts, shard_factory make_shard) {
   auto& state = self->state;
   state.init(self, std::move(parts), std::move(make_shard));
   self->set_down_handler([&state](caf::down_msg& x) { state.down(x); });
@@ -194,6 +222,9 @@ partition_actor::behavior_type partition(actor_of<partition_actor, partition_sta
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
                const owner_key& owner, const std::string& conversation,
                bool lost) { state.cancel(ctx, client, ticket, owner, conversation, lost); },
+      [&state](const context& ctx, atom::subscribe, const event_client_actor& client,
+               const owner_key& owner, const std::string& conversation,
+               const subscription& x) { state.listen(ctx, client, owner, conversation, x); },
       [&state](const context& ctx, atom::drain) { return state.drain(ctx); },
       [&state](const context&, atom::tick) { state.tick(); },
       [self](const context& ctx, atom::recall v, memory_query& x) {

@@ -21,7 +21,7 @@ class partition_state {
 public:
   static inline const char* name = "partition";
 
-  using self_pointer = actor_of<partition_actor, partition_state>*;
+  using self_pointer = actor_of<listened_partition_actor, partition_state>*;
 
   /// Runs when the partition ends, for whatever reason: its sessions and its shard end with it.
   ~partition_state();
@@ -32,6 +32,8 @@ public:
   void say(waiting_turn turn);
   void cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
               const owner_key& owner, const std::string& conversation, bool lost);
+  void listen(const context& ctx, const event_client_actor& client, const owner_key& owner,
+              const std::string& conversation, const subscription& x);
   caf::result<atom::drained> drain(const context& ctx);
   void tick();
   void down(const caf::down_msg& x);
@@ -64,12 +66,17 @@ private:
       return std::hash<owner_key>{}(x.owner) * 31 + std::hash<std::string>{}(x.conversation);
     }
   };
+  struct held_listener {
+    event_client_actor client;
+    subscription what;
+  };
   struct entry {
-    session_actor session;
+    listened_session_actor session;
     int64_t last_used = 0;
     /// Asked to end; turns that come meanwhile are held until it has answered.
     bool passivating = false;
     std::deque<waiting_turn> held;
+    std::vector<held_listener> listeners;
   };
 
   void invalidate(const context& ctx, const owner_key& owner);
@@ -77,6 +84,7 @@ private:
   void forward(entry& to, waiting_turn turn);
   void passivate(const session_key& key, entry& x);
   void release(const session_key& key);
+  void stays(const session_key& key);
   void shard_down(const caf::error& reason);
   void end_if_drained();
   void arm();
@@ -94,8 +102,8 @@ private:
   std::deque<int64_t> failures_;
 };
 
-partition_actor::behavior_type partition(actor_of<partition_actor, partition_state>* self,
-                                         std::shared_ptr<const session_parts> parts,
-                                         shard_factory make_shard);
+listened_partition_actor::behavior_type
+partition(actor_of<listened_partition_actor, partition_state>* self,
+          std::shared_ptr<const session_parts> parts, shard_factory make_shard);
 
 } // namespace sotto

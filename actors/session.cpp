@@ -19,6 +19,7 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
 void session_state::say(waiting_turn turn) {
   if (retried(turn))
     return;
+  silence_ended(turn.request.persona);
   if (!waiting_)
     waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
   queued_turn next{
@@ -36,7 +37,7 @@ void session_state::start_next() {
   auto next = waiting_ ? waiting_->pop() : std::nullopt;
   if (!next) {
     waiting_.reset();
-    if (ephemeral_ || draining_)
+    if ((ephemeral_ || draining_) && !speaking_)
       self_->quit();
     return;
   }
@@ -86,6 +87,7 @@ void session_state::generate() {
   turn_->generating = true;
   if (request.slot && !ask.deployments.empty())
     request.slot->yield(); // a provider's time is not the node's
+  tell_typing(turn_->ctx, true);
   self_->send(parts_->llm, self_->child(turn_->ctx), atom::generate_v, llm_client_actor{self_},
               turn_number_, std::move(ask));
 }
@@ -102,6 +104,8 @@ void session_state::token(uint64_t ticket, const std::string& text) {
 }
 
 void session_state::completed(uint64_t ticket, completion result) {
+  if (speaking_ && ticket == speaking_->ticket)
+    return composed(std::move(result.text));
   if (summary_ && ticket == summary_->ticket)
     return summarised(std::move(result.text));
   if (!is_current(ticket) || !turn_->generating)
@@ -124,6 +128,8 @@ void session_state::completed(uint64_t ticket, completion result) {
 }
 
 void session_state::failed(uint64_t ticket, failure why) {
+  if (speaking_ && ticket == speaking_->ticket)
+    return composed({});
   if (summary_ && ticket == summary_->ticket)
     return summarised({});
   if (is_current(ticket) && turn_->generating)
@@ -178,6 +184,7 @@ void session_state::finish() {
     last_memories_ = {};
   else if (turn_->step == overload_step::fewer_memories && recent_loaded_) // nothing was forgotten
     last_memories_ = turn_->reply.memories;
+  tell_mood();
   tell(*turn_, atom::completed_v, std::move(turn_->reply));
   end_turn();
 }
@@ -188,6 +195,9 @@ void session_state::fail(const failure& why) {
 }
 
 void session_state::end_turn() {
+  tell_typing(turn_->ctx, false);
+  if (events_)
+    events_->said(self_->nanos());
   turn_.reset();
   summarise();
   start_next();
@@ -222,7 +232,7 @@ void session_state::cancel_generation() {
 
 bool session_state::passivate() {
   // What PARTITION sent before this waits in the mailbox by now.
-  if (turn_ || waiting_ || summary_ || self_->backlog() > 0)
+  if (turn_ || waiting_ || summary_ || speaking_ || listened() || self_->backlog() > 0)
     return false;
   self_->quit();
   return true;
@@ -230,7 +240,9 @@ bool session_state::passivate() {
 
 void session_state::drain() {
   draining_ = true;
-  if (!turn_ && self_->backlog() == 0)
+  if (speaking_ && !speaking_->storing)
+    stop_speaking();
+  if (!turn_ && !speaking_ && self_->backlog() == 0)
     self_->quit();
 }
 
@@ -239,6 +251,10 @@ void session_state::forget() {
   recent_loaded_ = false;
   last_memories_ = {};
   before_ = {};
+  if (events_)
+    events_->mood.clear();
+  if (speaking_ && !speaking_->storing)
+    stop_speaking();
 }
 
 int64_t session_state::next_due() const {
@@ -279,16 +295,18 @@ void session_state::tick() {
 }
 
 void session_state::give_up(const failure& why) {
-  if (turn_)
+  if (turn_) {
     tell(*turn_, atom::failed_v, why);
+    tell_typing(turn_->ctx, false);
+  }
   turn_.reset();
   while (auto x = waiting_ ? waiting_->pop() : std::nullopt)
     tell(*x, atom::failed_v, why);
 }
 
-session_actor::behavior_type session(actor_of<session_actor, session_state>* self,
-                                     std::shared_ptr<const session_parts> parts, shard_actor shard,
-                                     bool ephemeral) {
+listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,
+                                              std::shared_ptr<const session_parts> parts,
+                                              shard_actor shard, bool ephemeral) {
   auto& state = self->state;
   state.init(self, std::move(parts), std::move(shard), ephemeral);
   self->set_exception_handler([&state](std::exception_ptr&) -> caf::error {
@@ -319,6 +337,10 @@ session_actor::behavior_type session(actor_of<session_actor, session_state>* sel
       [&state](const context&, atom::drain) { state.drain(); },
       [&state](const context&, atom::forget) { state.forget(); },
       [&state](const context&, atom::tick) { state.tick(); },
+      [&state](const context& ctx, atom::subscribe, const event_client_actor& client,
+               const owner_key& owner, const std::string& conversation,
+               const subscription& x) { state.listen(ctx, client, owner, conversation, x); },
+      [&state](const context&, atom::silence) { state.silent(); },
   };
 }
 

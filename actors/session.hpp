@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "actors/prompt.hpp"
+#include "actors/session_events.hpp"
 #include "config/admission_options.hpp"
 #include "runtime/base_actor.hpp"
 #include "runtime/node_load.hpp"
@@ -93,7 +94,7 @@ class session_state {
 public:
   static inline const char* name = "session";
 
-  using self_pointer = actor_of<session_actor, session_state>*;
+  using self_pointer = actor_of<listened_session_actor, session_state>*;
 
   void init(self_pointer self, std::shared_ptr<const session_parts> parts, shard_actor shard,
             bool ephemeral);
@@ -107,6 +108,11 @@ public:
   void drain();
   void forget();
   void tick();
+
+  // Listeners and what the companion says of its own accord, session_speaking.cpp
+  void listen(const context& ctx, const event_client_actor& client, const owner_key& owner,
+              const std::string& conversation, const subscription& x);
+  void silent();
 
   /// Tells the clients of all turns that there will be no reply.
   void give_up(const failure& why);
@@ -162,6 +168,20 @@ private:
   const persona_options& persona() const;
   bool is_current(uint64_t turn) const { return turn_ && turn == turn_number_; }
 
+  bool listened();
+  void tell_event(const context& cause, session_event x);
+  void tell_typing(const context& cause, bool on);
+  void tell_mood();
+  void silence_ended(const std::string& persona);
+  std::optional<int64_t> speech_due();
+  void await_silence();
+  void speak();
+  bool spoken_early(const std::vector<memory>& stored);
+  void compose();
+  void composed(std::string text);
+  void said(const std::string& text, const memory_receipt& receipt);
+  void stop_speaking();
+
   self_pointer self_ = nullptr;
   std::shared_ptr<const session_parts> parts_;
   shard_actor shard_;
@@ -192,6 +212,18 @@ private:
   /// Of the turn before: whose conversation this is, and who answers.
   owner_key owner_;
   std::string conversation_, persona_;
+  /// Once somebody listens.
+  std::unique_ptr<session_events> events_;
+  /// Something that the companion is about to say of its own accord.
+  struct speech {
+    context ctx;
+    /// Of the generation; no turn has it.
+    uint64_t ticket = 0;
+    std::string persona;
+    bool generating = false;
+    bool storing = false;
+  };
+  std::unique_ptr<speech> speaking_;
 };
 
 template <class Verb, class T>
@@ -211,8 +243,8 @@ void session_state::tell(const queued_turn& turn, Verb verb, T what) {
 }
 
 /// Starts a conversation; `ephemeral` ones (of nobody, not remembered) end after their first turn.
-session_actor::behavior_type session(actor_of<session_actor, session_state>* self,
-                                     std::shared_ptr<const session_parts> parts, shard_actor shard,
-                                     bool ephemeral);
+listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,
+                                              std::shared_ptr<const session_parts> parts,
+                                              shard_actor shard, bool ephemeral);
 
 } // namespace sotto

@@ -120,8 +120,14 @@ void add_gateway(settings_table& t) {
                  "How long a kept-alive connection may be silent"));
   t.push_back(in(p, &g::request_timeout, "gateway.request_timeout", up_to(10min),
                  "How long memory calls may take"));
-  t.push_back(in(p, &g::max_in_flight, "gateway.max_in_flight", rule::count{1, 10'000},
-                 "Calls under way on one WebSocket"));
+  t.push_back(in(p, &g::max_in_flight, "gateway.max_in_flight", rule::count{1, 100'000},
+                 "Calls of one WebSocket worked on at the same time"));
+  t.push_back(in(p, &g::max_calls, "gateway.max_calls", rule::count{1, 1'000'000},
+                 "Calls of one WebSocket without an answer yet: its credit"));
+  t.push_back(in(p, &g::max_unread, "gateway.max_unread", kib(16, 1 << 20),
+                 "Calls that may wait on one WebSocket before it is read no further"));
+  t.push_back(in(p, &g::max_subscriptions, "gateway.max_subscriptions", rule::count{0, 1'000'000},
+                 "Conversations that one WebSocket may get events of"));
 }
 
 void add_edge(settings_table& t) {
@@ -394,6 +400,11 @@ const std::vector<setting<persona_options>>& persona_settings() {
              &p::temperature),
       key<p>("llm", rule::list{"a list of deployment names"},
              "Deployments in order of preference; none: the builtin responder", &p::llm),
+      key<p>("proactive_after", rule::duration{0s, 168h},
+             "After so long a silence it speaks first to who listens; 0: never",
+             &p::proactive_after),
+      key<p>("proactive_per_hour", rule::count{0, 8}, "How often it may, within an hour",
+             &p::proactive_per_hour),
   };
   return table;
 }

@@ -65,8 +65,14 @@ struct gateway_options {
   caf::timespan idle_timeout = std::chrono::seconds{75};
   /// How long memory calls and the like may take.
   caf::timespan request_timeout = std::chrono::seconds{15};
-  /// Calls that may be under way on one WebSocket.
-  size_t max_in_flight = 64;
+  /// Calls of one WebSocket that are worked on at the same time; the others wait by priority.
+  size_t max_in_flight = 256;
+  /// Calls that one WebSocket may have sent without having got their answers: its credit.
+  size_t max_calls = 4096;
+  /// Bytes of one WebSocket's calls that may wait before the node stops reading it.
+  size_t max_unread = 4 << 20;
+  /// Conversations that one WebSocket may be told events of.
+  size_t max_subscriptions = 10'000;
 };
 
 /// Batches of the emotion and embedding actors.

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
+
+#include <caf/timespan.hpp>
 
 namespace sotto {
 
@@ -16,6 +19,11 @@ struct persona_options {
   double temperature = -1;
   /// Deployments in order of preference; none means the builtin responder.
   std::vector<std::string> llm;
+  /// After so long a silence the persona speaks of its own accord to whoever listens for it; 0:
+  /// never.
+  caf::timespan proactive_after{0};
+  /// How often it may do so within an hour, in one conversation.
+  uint32_t proactive_per_hour = 1;
 };
 
 } // namespace sotto

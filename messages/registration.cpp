@@ -3,6 +3,7 @@
 #include <caf/actor_system_config.hpp>
 
 #include "messages/actors.hpp"
+#include "messages/events.hpp"
 
 namespace sotto {
 
@@ -35,6 +36,9 @@ void register_messages(caf::actor_system_config& cfg) {
       .add_message_type<std::vector<float>>("vector")
       .add_message_type<std::vector<std::vector<float>>>("vectors")
       .add_message_type<std::vector<std::string>>("texts")
+      .add_message_type<session_event>("session_event")
+      .add_message_type<subscription>("subscription")
+      .add_message_type<event_client_actor>("event_client_actor")
       .add_message_type<turn_client_actor>("turn_client_actor")
       .add_message_type<llm_client_actor>("llm_client_actor")
       .add_message_type<store_client_actor>("store_client_actor")

@@ -57,13 +57,19 @@ void connection_state::closed() {
   for (auto& [ticket, x] : running_)
     cancel(ticket, x, true);
   running_.clear();
+  if (socket_)
+    end_events();
   channel_.reset();
   self_->quit();
 }
 
 void connection_state::resumed(uint64_t ticket, bool recovered) {
-  if (running_.contains(ticket) && !socket_)
-    work_.recovered = recovered;
+  auto at = running_.find(ticket);
+  if (at == running_.end())
+    return;
+  if (socket_)
+    return tell_resumed(at->second, recovered);
+  work_.recovered = recovered;
 }
 
 void connection_state::token(uint64_t ticket, const stream_piece& piece) {
@@ -71,7 +77,7 @@ void connection_state::token(uint64_t ticket, const stream_piece& piece) {
   if (at == running_.end())
     return;
   if (socket_)
-    return tell(at->second.id, "token", at->second.trace, {{"text", piece.text}});
+    return stream(at->second, piece);
   begin_stream();
   auto event = chat_token_event(piece.text, stream_model(), work_.trace, seconds_now());
   // The id is where the stream can be taken up again.
@@ -118,7 +124,9 @@ void connection_state::completed(uint64_t ticket, turn_reply reply) {
     body["finish_reason"] = std::move(reply.finish_reason);
     if (x.lowered)
       body["priority"] = to_string(*x.lowered);
-    return tell(x.id, "reply", x.trace, std::move(body));
+    if (auto piece = x.pacer.last())
+      tell_token(x, std::move(*piece));
+    return end_call(x.id, x.trace, std::move(body));
   }
   auto created = self_->unix_micros();
   switch (work_.as) {
@@ -165,7 +173,7 @@ void connection_state::failed(uint64_t ticket, const failure& why) {
     return;
   auto x = take(ticket);
   if (socket_)
-    return tell_error(x.id, x.trace, why);
+    return end_error(x.id, x.trace, why);
   if (work_.as == shape::plain_batch) {
     work_.results[ticket - work_.first_ticket] =
         plain_chat_failure(why, to_->with.default_persona, self_->unix_micros());
@@ -265,6 +273,8 @@ connection_actor::behavior_type connection(actor_of<connection_actor, connection
       [&state](const context&, atom::frame, const std::string& bytes) { state.frame(bytes); },
       [&state](const context&, atom::cancel) { state.closed(); },
       [&state](const context&, atom::drain) { state.drain(); },
+      [&state](const context&, atom::tick) { state.renew(); },
+      [&state](const context& ctx, atom::event, const session_event& x) { state.event(ctx, x); },
   };
 }
 

@@ -10,6 +10,8 @@
 #include "nodes/gateway.hpp"
 #include "nodes/http_session.hpp"
 #include "nodes/memory_api.hpp"
+#include "nodes/socket_work.hpp"
+#include "nodes/token_pacer.hpp"
 #include "runtime/base_actor.hpp"
 
 // Stays within the process.
@@ -20,7 +22,7 @@ namespace sotto {
 
 /// CONNECTION: one socket of a frontend, HTTP or WebSocket. Started by the gateway. Calls
 /// ADMISSION, PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
-using connection_actor = turn_client_actor::extend<
+using connection_actor = turn_client_actor::extend_with<event_client_actor>::extend<
     // Of a pass-through generation.
     caf::reacts_to<context, atom::token, uint64_t, std::string>,
     caf::reacts_to<context, atom::completed, uint64_t, completion>,
@@ -32,7 +34,9 @@ using connection_actor = turn_client_actor::extend<
     // From the socket, control: it closed. Running turns are cancelled.
     caf::reacts_to<context, atom::cancel>,
     // Control: the node is ending; a WebSocket is closed when its calls are answered.
-    caf::reacts_to<context, atom::drain>>;
+    caf::reacts_to<context, atom::drain>,
+    // Own timer: renew the leases of subscriptions.
+    caf::reacts_to<context, atom::tick>>;
 
 /// CONNECTION's state. Serves one HTTP request at a time, or many calls of a WebSocket, each under
 /// a ticket of its own.
@@ -57,6 +61,8 @@ public:
   void completed(uint64_t ticket, turn_reply reply);
   void completed(uint64_t ticket, completion reply);
   void failed(uint64_t ticket, const failure& why);
+  void event(const context& ctx, const session_event& x);
+  void renew();
 
 private:
   /// How the answer of the HTTP request under way looks.
@@ -94,6 +100,9 @@ private:
     std::string trace;
     /// The level it runs at, where the key does not allow the one asked for.
     std::optional<priority> lowered;
+    token_pacer pacer;
+    /// From which byte on the text was asked for.
+    uint64_t resume = 0;
   };
 
   // HTTP, connection_http.cpp
@@ -137,18 +146,40 @@ private:
               std::function<void(const std::vector<recalled>&)> done,
               std::function<void(const failure&)> fail);
 
-  // WebSocket, connection_socket.cpp
-  void serve(frontend_call call);
+  // WebSocket: which calls run and how they are answered, connection_window.cpp
+  bool receive(frontend_call call, size_t bytes);
   failure over_rate() const;
+  void start_calls();
+  bool control_call(const frontend_call& call, const std::string& trace);
+  void hello_call(const frontend_call& call, const std::string& trace);
+  void credit_call(const frontend_call& call, const std::string& trace);
+  void cancel_call(const frontend_call& call, const std::string& trace);
+  void tell(const nlohmann::json& id, std::string_view type, const std::string& trace,
+            nlohmann::json body);
+  void tell_error(const nlohmann::json& id, const std::string& trace, const failure& why);
+  void stream(running_turn& x, stream_piece piece);
+  void tell_resumed(const running_turn& x, bool recovered);
+  void tell_token(const running_turn& x, stream_piece piece);
+  void end_call(const nlohmann::json& id, const std::string& trace, nlohmann::json body);
+  void end_error(const nlohmann::json& id, const std::string& trace, const failure& why);
+  void call_ended();
+  void close_if_drained();
+
+  // WebSocket: each kind of call, connection_socket.cpp
+  void serve(const context& ctx, const frontend_call& call, const std::string& trace);
   void say_call(const context& ctx, const frontend_call& call, const std::string& trace);
   void memory_call(const context& ctx, const frontend_call& call, const std::string& trace);
   void forget_call(const context& ctx, const frontend_call& call, const std::string& trace);
   void emotion_call(const context& ctx, const frontend_call& call, const std::string& trace);
-  void cancel_call(const frontend_call& call, const std::string& trace);
-  void tell(const nlohmann::json& id, std::string_view type, const std::string& trace,
-            nlohmann::json body);
-  void close_if_drained();
-  void tell_error(const nlohmann::json& id, const std::string& trace, const failure& why);
+
+  // WebSocket: events, connection_events.cpp
+  void subscribe_call(const frontend_call& call, const std::string& trace);
+  void unsubscribe_call(const frontend_call& call, const std::string& trace);
+  bool listen(event_wish wish);
+  void follow(const turn_request& turn);
+  void ask_events(const event_wish& wish, caf::timespan time);
+  void end_events();
+  void arm_renewal();
 
   self_pointer self_ = nullptr;
   std::shared_ptr<gateway_handles> to_;
@@ -158,11 +189,9 @@ private:
   http_work work_;
   std::unordered_map<uint64_t, running_turn> running_;
   uint64_t next_ticket_ = 1;
-  frontend_format format_ = frontend_format::json;
-  bool socket_ = false;
+  /// Set once the socket is a WebSocket.
+  std::unique_ptr<socket_work> socket_;
   bool draining_ = false;
-  /// WebSocket calls under way besides turns.
-  size_t calls_ = 0;
 };
 
 connection_actor::behavior_type connection(actor_of<connection_actor, connection_state>* self,

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <limits>
+
 #include "messages/json_input.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/json_output.hpp"
@@ -9,64 +12,11 @@ namespace {
 using json = nlohmann::json;
 
 constexpr size_t max_texts = 10'000;
-constexpr int64_t nanos_per_ms = 1'000'000;
 
 } // namespace
 
-void connection_state::upgraded(bool is_json) {
-  socket_ = true;
-  format_ = is_json ? frontend_format::json : frontend_format::msgpack;
-}
-
-void connection_state::tell(const json& id, std::string_view type, const std::string& trace,
-                            json body) {
-  if (channel_)
-    channel_->frame(write_answer(id, type, trace, std::move(body), format_));
-  if (type != "token")
-    close_if_drained();
-}
-
-void connection_state::drain() {
-  draining_ = true;
-  close_if_drained();
-}
-
-void connection_state::close_if_drained() {
-  constexpr uint16_t going_away = 1001; // RFC 6455, 7.4.1
-  if (draining_ && channel_ && running_.empty() && calls_ == 0)
-    channel_->close(going_away, "the node is shutting down");
-}
-
-void connection_state::tell_error(const json& id, const std::string& trace, const failure& why) {
-  tell(id, "error", trace, error_body(why));
-}
-
-void connection_state::frame(const std::string& bytes) {
-  failure why;
-  auto call = read_call(bytes, format_, why);
-  if (why)
-    return tell_error(call.id, {}, why);
-  serve(std::move(call));
-}
-
-void connection_state::serve(frontend_call call) {
-  auto ctx = self_->services().new_flow(self_->nanos(), call.deadline_ms * nanos_per_ms,
-                                        who_.allowed(call.level));
-  if (auto given = context_from_traceparent(call.trace)) {
-    ctx.trace_hi = given->trace_hi;
-    ctx.trace_lo = given->trace_lo;
-    ctx.parent = given->parent;
-  }
-  auto trace = trace_id(ctx);
-  if (call.type == "cancel")
-    return cancel_call(call, trace);
-  if (running_.size() + calls_ >= to_->with.limits.max_in_flight)
-    return tell_error(call.id, trace,
-                      {ec::overloaded, "too many calls are under way on this socket", {}});
-  if (to_->draining)
-    return tell_error(call.id, trace, {ec::unavailable, "the node is shutting down", {}});
-  if (auto why = over_rate())
-    return tell_error(call.id, trace, why);
+void connection_state::serve(const context& ctx, const frontend_call& call,
+                             const std::string& trace) {
   auto is = [&](const char* type, const char* to) {
     return call.type == type && (call.to.empty() || call.to == to);
   };
@@ -78,21 +28,11 @@ void connection_state::serve(frontend_call call) {
     return forget_call(ctx, call, trace);
   if (is("emotion", "emotion"))
     return emotion_call(ctx, call, trace);
-  tell_error(call.id, trace,
-             {ec::not_found,
-              "there is no such call; there are say (to session), remember, recall, forget (to "
-              "memory), emotion (to emotion) and cancel",
-              "type"});
-}
-
-failure connection_state::over_rate() const {
-  auto x = who_.rate ? who_.rate->take(self_->nanos()) : rate_verdict{};
-  if (x.allowed)
-    return {};
-  return {ec::overloaded,
-          fmt::format("the rate limit of this API key is passed; again in {} ms",
-                      (x.wait + nanos_per_ms - 1) / nanos_per_ms),
-          {}};
+  end_error(call.id, trace,
+            {ec::not_found,
+             "there is no such call; there are say (to session), remember, recall, forget (to "
+             "memory), emotion (to emotion), hello, credit, cancel, subscribe and unsubscribe",
+             "type"});
 }
 
 void connection_state::say_call(const context& ctx, const frontend_call& call,
@@ -107,6 +47,13 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   turn.persona = fields.text("persona", max_name_bytes);
   turn.idempotency_key = fields.text("idempotency_key", 255);
   turn.stream = fields.flag("stream", false);
+  auto tokens = fields.integer("tokens", 0, most_pieces);
+  if (auto from = fields.integer("resume", 0, std::numeric_limits<int64_t>::max())) {
+    turn.resume_from = *from;
+    turn.stream = true;
+    if (turn.idempotency_key.empty())
+      fields.refuse("idempotency_key", "is required with 'resume'");
+  }
   if (turn.persona.empty())
     turn.persona = to_->with.default_persona;
   if (turn.speaker.empty())
@@ -118,7 +65,7 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   if (!why && !to_->with.has_persona(turn.persona))
     why = {ec::not_found, "there is no persona '" + turn.persona + "'", "body.persona"};
   if (why)
-    return tell_error(call.id, trace, why);
+    return end_error(call.id, trace, why);
   turn.level = call.level;
   turn.level_given = call.level_given;
   running_turn what;
@@ -126,23 +73,11 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   what.trace = trace;
   if (ctx.level != call.level)
     what.lowered = ctx.level;
+  what.resume = static_cast<uint64_t>(std::max<int64_t>(0, turn.resume_from));
+  if (tokens)
+    what.pacer = token_pacer{static_cast<uint64_t>(*tokens)};
+  follow(turn);
   say(ctx, std::move(turn), std::move(what));
-}
-
-void connection_state::cancel_call(const frontend_call& call, const std::string& trace) {
-  auto target = call.body.find("id");
-  if (target == call.body.end())
-    return tell_error(call.id, trace, {ec::invalid, "'body.id' is required", "body.id"});
-  for (auto& [key, x] : running_) {
-    if (x.id != *target)
-      continue;
-    auto ticket = key; // `take` removes what `key` belongs to
-    auto taken = take(ticket);
-    cancel(ticket, taken, false);
-    tell_error(taken.id, taken.trace, {ec::cancelled, "the call was cancelled", {}});
-    return tell(call.id, "reply", trace, {{"cancelled", true}});
-  }
-  tell(call.id, "reply", trace, {{"cancelled", false}});
 }
 
 void connection_state::memory_call(const context& ctx, const frontend_call& call,
@@ -151,36 +86,26 @@ void connection_state::memory_call(const context& ctx, const frontend_call& call
   if (call.type == "recall") {
     auto query = read_search(call.body, who_.tenant, why);
     if (why)
-      return tell_error(call.id, trace, why);
-    ++calls_;
+      return end_error(call.id, trace, why);
     recall(
         ctx, std::move(query),
         [this, id = call.id, trace](const std::vector<recalled>& x) {
-          --calls_;
-          tell(id, "reply", trace, search_answer(x));
+          end_call(id, trace, search_answer(x));
         },
-        [this, id = call.id, trace](const failure& x) {
-          --calls_;
-          tell_error(id, trace, x);
-        });
+        [this, id = call.id, trace](const failure& x) { end_error(id, trace, x); });
     return;
   }
   auto many = call.body.find("memories");
   auto ask = std::make_shared<remember_call>(
       read_remember(many == call.body.end() ? call.body : *many, who_.tenant, why));
   if (why)
-    return tell_error(call.id, trace, why);
-  ++calls_;
+    return end_error(call.id, trace, why);
   remember_all(
       ctx, ask,
       [this, ask, id = call.id, trace](auto& receipts) {
-        --calls_;
-        tell(id, "reply", trace, remember_answer(*ask, receipts));
+        end_call(id, trace, remember_answer(*ask, receipts));
       },
-      [this, id = call.id, trace](const failure& x) {
-        --calls_;
-        tell_error(id, trace, x);
-      });
+      [this, id = call.id, trace](const failure& x) { end_error(id, trace, x); });
 }
 
 void connection_state::forget_call(const context& ctx, const frontend_call& call,
@@ -190,17 +115,14 @@ void connection_state::forget_call(const context& ctx, const frontend_call& call
   owner_key owner{who_.tenant, fields.id("user", max_name_bytes, true)};
   auto id = fields.id("id", max_name_bytes);
   if (why)
-    return tell_error(call.id, trace, why);
+    return end_error(call.id, trace, why);
   auto& home = to_->home_of(owner);
   auto done = [this, call_id = call.id, trace](json body) {
-    --calls_;
-    tell(call_id, "reply", trace, std::move(body));
+    end_call(call_id, trace, std::move(body));
   };
   auto failed = [this, call_id = call.id, trace](const caf::error& err) {
-    --calls_;
-    tell_error(call_id, trace, to_failure(err));
+    end_error(call_id, trace, to_failure(err));
   };
-  ++calls_;
   if (id.empty())
     self_->request(home, patience(), self_->child(ctx), atom::forget_v, owner)
         .then([done](const forget_receipt& x) { done(to_json_value(x)); }, failed);
@@ -232,23 +154,20 @@ void connection_state::emotion_call(const context& ctx, const frontend_call& cal
     }
   }
   if (why)
-    return tell_error(call.id, trace, why);
-  ++calls_;
+    return end_error(call.id, trace, why);
   auto single = many == nullptr;
   self_->request(to_->emotion, patience(), self_->child(ctx), atom::analyse_v, std::move(texts))
       .then(
           [this, id = call.id, trace, single](const std::vector<emotion_reading>& x) {
-            --calls_;
             if (single)
-              return tell(id, "reply", trace, to_json_value(x.at(0)));
+              return end_call(id, trace, to_json_value(x.at(0)));
             auto results = json::array();
             for (auto& y : x)
               results.push_back(to_json_value(y));
-            tell(id, "reply", trace, {{"results", std::move(results)}});
+            end_call(id, trace, {{"results", std::move(results)}});
           },
           [this, id = call.id, trace](const caf::error& err) {
-            --calls_;
-            tell_error(id, trace, to_failure(err));
+            end_error(id, trace, to_failure(err));
           });
 }
 

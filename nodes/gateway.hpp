@@ -7,6 +7,7 @@
 
 #include "messages/actors.hpp"
 #include "messages/admission.hpp"
+#include "messages/events.hpp"
 #include "messages/partition.hpp"
 #include "messages/reembed.hpp"
 #include "nodes/gateway_metrics.hpp"
@@ -21,12 +22,12 @@ struct gateway_handles {
   explicit gateway_handles(const options& from, node_services& services)
       : with(from), metrics(services.metrics) {}
 
-  const partition_actor& home_of(const owner_key& owner) const {
+  const listened_partition_actor& home_of(const owner_key& owner) const {
     return partitions[partition_of(owner, static_cast<uint32_t>(partitions.size()))];
   }
 
   surface with;
-  std::vector<partition_actor> partitions;
+  std::vector<listened_partition_actor> partitions;
   /// Where turns go.
   admission_actor admission;
   std::shared_ptr<node_load> load = std::make_shared<node_load>();

@@ -37,6 +37,11 @@ public:
                         .Name("sotto_http_seconds")
                         .Help("Time from the first byte of a request to its answer")
                         .Register(to);
+    auto& events = prometheus::BuildCounter()
+                       .Name("sotto_events_total")
+                       .Help("Events of conversations to frontends")
+                       .Register(to);
+    events_ = {&events.Add({{"outcome", "sent"}}), &events.Add({{"outcome", "dropped"}})};
     prometheus::Histogram::BucketBoundaries bounds{0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                                    0.1,    0.25,  0.5,    1,     5,    30};
     for (size_t i = 0; i < route_names.size(); ++i) {
@@ -45,6 +50,9 @@ public:
       seconds_[i] = &seconds.Add({{"route", route_names[i]}}, bounds);
     }
   }
+
+  /// An event of a conversation reached its socket, or was dropped because too much waits there.
+  void event(bool sent) { events_[sent ? 0 : 1]->Increment(); }
 
   void answered(route on, unsigned status, double seconds) {
     auto i = static_cast<size_t>(on);
@@ -58,6 +66,7 @@ private:
 
   std::array<std::array<prometheus::Counter*, 3>, 8> counters_{};
   std::array<prometheus::Histogram*, 8> seconds_{};
+  std::array<prometheus::Counter*, 2> events_{};
 };
 
 } // namespace sotto

@@ -56,10 +56,9 @@ void http_session::drop_body(uint64_t left, priority level, bool again) {
   left -= here;
   if (left == 0) {
     stream_.expires_never();
-    return gate_->overload->refuse(level, again, [self = weak_from_this()] {
-      if (auto session = self.lock())
-        session->tell_refusal();
-    });
+    // Nothing else keeps a socket that no CONNECTION was made for.
+    return gate_->overload->refuse(level, again,
+                                   [self = shared_from_this()] { self->tell_refusal(); });
   }
   stream_.async_read_some(buffer_.prepare(16 * 1024), [self = shared_from_this(), left, level,
                                                        again](error_code ec, size_t size) {

@@ -485,6 +485,9 @@ void http_session::upgrade() {
   auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, std::move(place_));
   successor_ = next;
   next->start(parser_->release(), std::exchange(events_, {}));
+  // A WebSocket lives long: nothing of this is needed any more.
+  parser_.reset();
+  buffer_ = {};
 }
 
 void http_session::frame(std::string bytes) {
@@ -495,6 +498,16 @@ void http_session::frame(std::string bytes) {
 void http_session::close(uint16_t code, std::string reason) {
   if (auto next = successor_.lock())
     next->close(code, std::move(reason));
+}
+
+void http_session::taken(size_t frames, size_t bytes) {
+  if (auto next = successor_.lock())
+    next->taken(frames, bytes);
+}
+
+size_t http_session::unsent() const {
+  auto next = successor_.lock();
+  return next ? next->unsent() : 0;
 }
 
 } // namespace sotto

@@ -32,6 +32,13 @@ public:
 
   /// Closes a WebSocket with a status code (RFC 6455, 7.4) and a reason.
   virtual void close(uint16_t code, std::string reason) = 0;
+
+  /// So many WebSocket frames and bytes of them do not wait in CONNECTION any more: the socket is
+  /// read no further while too much does.
+  virtual void taken(size_t frames, size_t bytes) = 0;
+
+  /// Bytes of WebSocket frames that wait for the client to read them.
+  virtual size_t unsent() const = 0;
 };
 
 /// What the socket tells CONNECTION. Called on the reactor's thread; must not block.

@@ -43,6 +43,8 @@ public:
   void end() override;
   void frame(std::string bytes) override;
   void close(uint16_t code, std::string reason) override;
+  void taken(size_t frames, size_t bytes) override;
+  size_t unsent() const override;
 
   /// Closes the socket; CONNECTION is told.
   void finish();

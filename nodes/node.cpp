@@ -6,6 +6,7 @@
 #include <cblas.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 
 #include "actors/admission.hpp"
 #include "actors/analysers.hpp"
@@ -34,6 +35,20 @@ namespace {
 
 /// How long open sockets are waited for after the last turn (nanoseconds).
 constexpr int64_t shortest_goodbye = 500'000'000, longest_goodbye = 5'000'000'000;
+
+/// A socket is a descriptor: as many as the system lets us have.
+void raise_descriptor_limit(size_t wanted) {
+  constexpr size_t for_files = 64;
+  rlimit x{};
+  if (getrlimit(RLIMIT_NOFILE, &x) != 0)
+    return;
+  x.rlim_cur = x.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &x);
+  if (x.rlim_cur < wanted + for_files)
+    spdlog::warn("node may have {} descriptors, fewer than gateway.max_connections needs; raise "
+                 "`ulimit -Hn`",
+                 x.rlim_cur);
+}
 
 /// The process's own figures, read when they are asked for.
 void append_process(std::string& text) {
@@ -279,7 +294,7 @@ private:
     parts.options = with_.admission;
     parts.session = with_.session;
     parts.workers = worker_count(with_);
-    parts.home = [to = gateway_.get()](const owner_key& owner) -> const partition_actor& {
+    parts.home = [to = gateway_.get()](const owner_key& owner) -> partition_actor {
       return to->home_of(owner);
     };
     parts.load = gateway_->load;
@@ -407,6 +422,7 @@ caf::expected<std::unique_ptr<node>> node::start(const options& with) {
 
 int run_node(const options& with) {
   start_logging(with.log);
+  raise_descriptor_limit(with.gateway.max_connections);
   // Blocked before any thread starts, so that only `sigwait` sees them.
   sigset_t signals;
   sigemptyset(&signals);

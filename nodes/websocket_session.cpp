@@ -2,12 +2,18 @@
 
 #include "messages/frontend.hpp"
 #include "nodes/json_output.hpp"
+#include "nodes/socket_work.hpp"
 
 namespace sotto {
 
 namespace {
 
 namespace websocket = boost::beast::websocket;
+
+/// How long a client may take for its part of closing.
+constexpr auto closing_time = std::chrono::seconds{5};
+/// A larger read buffer is given back once it is empty.
+constexpr size_t kept_buffer = 16 << 10;
 
 /// The first offered subprotocol that is ours, or nothing.
 std::optional<frontend_format> choose(boost::beast::string_view offered) {
@@ -32,10 +38,11 @@ void websocket_session::start(http::request<http::string_body> upgrade, socket_e
     return refuse();
   json_ = *format == frontend_format::json;
   auto timeouts = websocket::stream_base::timeout::suggested(boost::beast::role_type::server);
-  timeouts.idle_timeout = std::chrono::duration_cast<std::chrono::seconds>(limits_.idle_timeout);
+  timeouts.idle_timeout = limits_.idle_timeout;
   timeouts.keep_alive_pings = true;
   stream_.set_option(timeouts);
   stream_.read_message_max(limits_.max_frame);
+  stream_.auto_fragment(false);
   auto name = subprotocol(*format);
   stream_.set_option(websocket::stream_base::decorator([name](websocket::response_type& x) {
     x.set(http::field::sec_websocket_protocol, boost::beast::string_view{name.data(), name.size()});
@@ -44,6 +51,7 @@ void websocket_session::start(http::request<http::string_body> upgrade, socket_e
   stream_.async_accept(upgrade_, [self = shared_from_this()](error_code ec) {
     if (ec)
       return self->finish();
+    self->upgrade_ = {};
     self->stream_.binary(!self->json_);
     self->events_.upgraded(self->json_);
     self->read();
@@ -70,23 +78,54 @@ void websocket_session::read() {
       return self->finish();
     auto bytes = boost::beast::buffers_to_string(self->buffer_.data());
     self->buffer_.consume(self->buffer_.size());
+    if (self->buffer_.capacity() > kept_buffer)
+      self->buffer_.shrink_to_fit();
+    ++self->given_;
+    self->given_bytes_ += bytes.size();
     self->events_.frame(std::move(bytes));
-    self->read();
+    self->read_on();
   });
 }
 
+bool websocket_session::too_much_given() const {
+  return given_ >= most_given || given_bytes_ > limits_.max_unread;
+}
+
+void websocket_session::read_on() {
+  if (!too_much_given())
+    return read();
+  kept_ = shared_from_this();
+  held_ = true;
+  // What was taken meanwhile found nothing held.
+  if (!too_much_given() && held_.exchange(false))
+    resume();
+}
+
+void websocket_session::resume() {
+  auto self = std::exchange(kept_, nullptr);
+  if (!closed_)
+    read();
+}
+
+void websocket_session::taken(size_t frames, size_t bytes) {
+  given_ -= frames;
+  given_bytes_ -= bytes;
+  if (!too_much_given() && held_.exchange(false))
+    boost::asio::post(stream_.get_executor(), [self = shared_from_this()] { self->resume(); });
+}
+
 void websocket_session::frame(std::string bytes) {
-  boost::asio::post(
-      stream_.get_executor(), [self = shared_from_this(), bytes = std::move(bytes)]() mutable {
-        if (self->last_ || self->closing_ || self->closed_)
-          return;
-        self->unsent_bytes_ += bytes.size();
-        self->unsent_.push_back(std::move(bytes));
-        if (self->unsent_bytes_ > self->limits_.max_unsent)
-          return self->shut(websocket::close_code::try_again_later, "too much waits to be read");
-        if (!self->writing_)
-          self->write();
-      });
+  unsent_bytes_ += bytes.size();
+  boost::asio::post(stream_.get_executor(),
+                    [self = shared_from_this(), bytes = std::move(bytes)]() mutable {
+                      if (self->last_ || self->closing_ || self->closed_)
+                        return;
+                      self->unsent_.push_back(std::move(bytes));
+                      if (self->unsent_bytes_ > self->limits_.max_unsent)
+                        return self->shut(socket_code::slow_reader, "too much waits to be read");
+                      if (!self->writing_)
+                        self->write();
+                    });
 }
 
 void websocket_session::write() {
@@ -113,6 +152,7 @@ void websocket_session::close(uint16_t code, std::string reason) {
   boost::asio::post(stream_.get_executor(),
                     [self = shared_from_this(), code, reason = std::move(reason)]() mutable {
                       self->last_ = {code, std::move(reason)};
+                      self->limit_closing();
                       if (!self->writing_)
                         self->write();
                     });
@@ -126,15 +166,28 @@ void websocket_session::drain() {
 void websocket_session::shut(uint16_t code, const std::string& reason) {
   if (closed_ || std::exchange(closing_, true))
     return;
+  unsent_.resize(writing_ ? 1 : 0);
   websocket::close_reason why{static_cast<websocket::close_code>(code),
                               boost::beast::string_view{reason.data(), reason.size()}};
+  limit_closing();
   stream_.async_close(why, [self = shared_from_this()](error_code) { self->finish(); });
+}
+
+void websocket_session::limit_closing() {
+  if (limit_)
+    return;
+  // Who does not read cannot be told why: it is not waited for.
+  limit_ = std::make_unique<boost::asio::steady_timer>(stream_.get_executor(), closing_time);
+  limit_->async_wait([self = shared_from_this()](error_code) { self->finish(); });
 }
 
 void websocket_session::finish() {
   if (std::exchange(closed_, true))
     return;
   boost::beast::get_lowest_layer(stream_).close();
+  if (limit_)
+    limit_->cancel();
+  auto kept = std::exchange(kept_, nullptr);
   auto events = std::exchange(events_, {});
   if (events.closed)
     events.closed();

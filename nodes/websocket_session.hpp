@@ -1,14 +1,19 @@
 #pragma once
 
+#include <utility> // before any Asio header, see http_session_impl.hpp
+
 #include <deque>
+
+#include <boost/asio/steady_timer.hpp>
 
 #include "nodes/http_session_impl.hpp"
 
 namespace sotto {
 
-/// One WebSocket of `/v1/actors`. Frames are read one at a time and handed to CONNECTION; what is
-/// to be sent is queued up to `gateway.max_unsent` bytes, then the socket is closed with 1013: the
-/// reader is too slow. Pings go out when the socket is silent; no answer closes it.
+/// One WebSocket of `/v1/actors`. Frames are read one at a time and handed to CONNECTION, and none
+/// while `most_given` or `gateway.max_unread` bytes of them wait there. What is to be sent is
+/// queued up to `gateway.max_unsent` bytes, then the socket is closed: the reader is too slow.
+/// Pings go out when the socket is silent; no answer closes it.
 class websocket_session final : public reply_channel,
                                 public std::enable_shared_from_this<websocket_session> {
 public:
@@ -26,6 +31,8 @@ public:
   void end() override {}
   void frame(std::string bytes) override;
   void close(uint16_t code, std::string reason) override;
+  void taken(size_t frames, size_t bytes) override;
+  size_t unsent() const override { return unsent_bytes_; }
 
   /// Asks CONNECTION to close the socket when its calls are answered.
   void drain();
@@ -36,17 +43,32 @@ public:
 private:
   void refuse();
   void read();
+  void read_on();
+  void resume();
+  bool too_much_given() const;
   void write();
+  void limit_closing();
   void shut(uint16_t code, const std::string& reason);
 
-  boost::beast::websocket::stream<client_stream> stream_;
+  /// Frames that may wait in CONNECTION's mailbox.
+  static constexpr size_t most_given = 256;
+
+  /// Without permessage-deflate: PROTOCOL.md says why.
+  boost::beast::websocket::stream<client_stream, false> stream_;
   const gateway_options& limits_;
   std::shared_ptr<void> place_;
   http::request<http::string_body> upgrade_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;
   std::deque<std::string> unsent_;
-  size_t unsent_bytes_ = 0;
+  std::atomic<size_t> unsent_bytes_{0};
+  std::atomic<size_t> given_{0};
+  std::atomic<size_t> given_bytes_{0};
+  /// Reading stands still until CONNECTION has taken what it was given.
+  std::atomic<bool> held_{false};
+  /// This object while it is held: no read under way keeps it.
+  std::shared_ptr<websocket_session> kept_;
+  std::unique_ptr<boost::asio::steady_timer> limit_;
   /// Code and reason of a close that waits for what is unsent.
   std::optional<std::pair<uint16_t, std::string>> last_;
   bool json_ = false;

@@ -1,0 +1,297 @@
+#include "nodes/connection.hpp"
+
+#include "test/fixture.hpp"
+
+using namespace sotto;
+using namespace std::chrono_literals;
+using json = nlohmann::json;
+
+namespace {
+
+/// A turn that a partition was asked for.
+struct asked_turn {
+  turn_client_actor client;
+  uint64_t ticket;
+  turn_request request;
+};
+
+struct asked_events {
+  owner_key owner;
+  subscription what;
+};
+
+struct partition_world {
+  std::vector<asked_turn> turns;
+  std::vector<asked_events> events;
+  int cancelled = 0;
+};
+
+using world_ptr = std::shared_ptr<partition_world>;
+
+/// Takes subscriptions; turns go to ADMISSION.
+listened_partition_actor::behavior_type fake_partition(listened_partition_actor::pointer,
+                                                       world_ptr w) {
+  return {
+      [](const context&, atom::recall, const memory_query&) { return std::vector<recalled>{}; },
+      [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
+      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
+      [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
+      [](const context&, atom::forget, const owner_key& x) {
+        return forget_receipt{x, 0, 0};
+      },
+      [](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request&) {},
+      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
+         const std::string&, bool) {},
+      [](const context&, atom::drain) { return atom::drained_v; },
+      [](const context&, atom::tick) {},
+      [=](const context&, atom::subscribe, const event_client_actor&, const owner_key& owner,
+          const std::string&, const subscription& x) {
+        w->events.push_back({owner, x});
+      },
+  };
+}
+
+/// Takes turns and answers none of them.
+admission_actor::behavior_type fake_admission(admission_actor::pointer, world_ptr w) {
+  return {
+      [=](const context&, atom::say, turn_client_actor& client, uint64_t ticket, turn_request& x) {
+        w->turns.push_back({std::move(client), ticket, std::move(x)});
+      },
+      [=](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
+          const std::string&, bool) { ++w->cancelled; },
+      [](const context&, atom::yield, uint64_t) {},
+      [](const context&, atom::ended, uint64_t) {},
+      [](const context&, atom::drain) { return atom::drained_v; },
+      [](const context&, atom::tick) {},
+  };
+}
+
+/// What the node wrote to a socket.
+class fake_channel final : public reply_channel {
+public:
+  void respond(http_answer) override {}
+  void begin(http_answer) override {}
+  void piece(std::string) override {}
+  void end() override {}
+  void frame(std::string bytes) override { frames.push_back(json::parse(bytes)); }
+  void close(uint16_t code, std::string) override { closed = code; }
+  void taken(size_t frames, size_t bytes) override {
+    frames_taken += frames;
+    bytes_taken += bytes;
+  }
+  size_t unsent() const override { return waiting; }
+
+  std::vector<json> of_type(const std::string& type) const {
+    std::vector<json> result;
+    std::copy_if(frames.begin(), frames.end(), std::back_inserter(result),
+                 [&](auto& x) { return x["type"] == type; });
+    return result;
+  }
+
+  std::vector<json> frames;
+  uint16_t closed = 0;
+  size_t frames_taken = 0, bytes_taken = 0, waiting = 0;
+};
+
+/// Sockets of a gateway whose only partition is a fake.
+class socket_fixture : public test::frozen_system {
+public:
+  socket_fixture() : world(std::make_shared<partition_world>()) {
+    options with;
+    with.personas.emplace_back();
+    with.gateway.max_in_flight = 2;
+    with.gateway.max_calls = 8;
+    with.gateway.max_subscriptions = 3;
+    to = std::make_shared<gateway_handles>(with, *services);
+    to->partitions.push_back(spawn(fake_partition, world));
+    to->admission = spawn(fake_admission, world);
+  }
+
+  ~socket_fixture() {
+    to->partitions.clear();
+    to->admission = admission_actor{};
+  }
+
+  struct socket {
+    connection_actor actor;
+    std::shared_ptr<fake_channel> channel;
+  };
+
+  socket open() {
+    socket x;
+    x.channel = std::make_shared<fake_channel>();
+    x.actor = spawn(connection, to, std::shared_ptr<reply_channel>{x.channel});
+    caf::anon_send(x.actor, context{}, atom::upgrade_v, true);
+    run();
+    return x;
+  }
+
+  size_t send(const socket& to, const json& call) {
+    auto bytes = call.dump();
+    caf::anon_send(to.actor, context{}, atom::frame_v, bytes);
+    run();
+    return bytes.size();
+  }
+
+  size_t say(const socket& to, const std::string& user, json more = json::object()) {
+    json call{{"id", user}, {"type", "say"}, {"body", {{"user", user}, {"text", "hello"}}}};
+    call.update(more);
+    return send(to, call);
+  }
+
+  void answer(size_t turn) {
+    turn_reply reply;
+    reply.text = "hi";
+    auto& x = world->turns.at(turn);
+    caf::anon_send(x.client, context{}, atom::completed_v, x.ticket, std::move(reply));
+    run();
+  }
+
+  void tell(const socket& to, session_event x) {
+    x.owner = {"default", "ada"};
+    x.conversation = "ada";
+    caf::anon_send(to.actor, flow(), atom::event_v, std::move(x));
+    run();
+  }
+
+  std::vector<std::string> users() const {
+    std::vector<std::string> result;
+    for (auto& x : world->turns)
+      result.push_back(x.request.owner.owner);
+    return result;
+  }
+
+  world_ptr world;
+  std::shared_ptr<gateway_handles> to;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(socket_fixture,
+                 "the calls of a socket wait for one another, not for those of others") {
+  auto loud = open(), quiet = open();
+  for (auto* user : {"a", "b", "c", "d"})
+    say(loud, user);
+  say(loud, "e", {{"priority", "critical"}});
+  say(quiet, "q");
+  CHECK(users() == std::vector<std::string>{"a", "b", "q"});
+  answer(0);
+  CHECK(users().back() == "e");
+  answer(1);
+  CHECK(users().back() == "c");
+  CHECK(loud.channel->of_type("reply").size() == 2);
+}
+
+TEST_CASE_METHOD(socket_fixture, "what waits is taken when it starts, what is refused at once") {
+  auto x = open();
+  auto bytes = say(x, "a") + say(x, "b");
+  CHECK(x.channel->bytes_taken == bytes);
+  auto waits = say(x, "c");
+  CHECK(x.channel->bytes_taken == bytes);
+  bytes += send(x, {{"id", 1}, {"type", "dance"}, {"priority", "asap"}});
+  CHECK(x.channel->bytes_taken == bytes);
+  CHECK(x.channel->frames_taken == 4);
+  answer(0);
+  CHECK(x.channel->bytes_taken == bytes + waits);
+  CHECK(x.channel->frames_taken == 4);
+}
+
+TEST_CASE_METHOD(socket_fixture, "a call that waited too long is not worked on") {
+  auto x = open();
+  say(x, "a");
+  say(x, "b");
+  say(x, "c", {{"deadline_ms", 1000}});
+  pass(2s);
+  answer(0);
+  CHECK(users() == std::vector<std::string>{"a", "b"});
+  auto errors = x.channel->of_type("error");
+  REQUIRE(errors.size() == 1);
+  CHECK(errors[0]["body"]["code"] == "timeout");
+}
+
+TEST_CASE_METHOD(socket_fixture, "credit is told to who said hello") {
+  auto x = open();
+  send(x, {{"id", 0}, {"type", "hello"}});
+  CHECK(x.channel->frames.at(0)["body"]["calls"] == 8);
+  for (int i = 0; i < 9; ++i)
+    say(x, std::to_string(i));
+  REQUIRE(x.channel->of_type("error").size() == 1);
+  CHECK(x.channel->of_type("error")[0]["body"]["code"] == "flow_control");
+  answer(0);
+  CHECK(x.channel->of_type("credit").empty());
+  answer(1);
+  REQUIRE(x.channel->of_type("credit").size() == 1);
+  CHECK(x.channel->of_type("credit")[0]["body"]["calls"] == 2);
+}
+
+TEST_CASE_METHOD(socket_fixture, "a socket that closes leaves nothing behind") {
+  auto x = open();
+  send(x, {{"id", 1}, {"type", "subscribe"}, {"body", {{"user", "ada"}}}});
+  for (auto* user : {"a", "b", "c"})
+    say(x, user);
+  caf::anon_send<caf::message_priority::high>(x.actor, context{}, atom::cancel_v);
+  run();
+  CHECK(world->cancelled == 2);
+  CHECK(users().size() == 2);
+  REQUIRE(world->events.size() == 2);
+  CHECK(world->events.back().what.lease == 0);
+}
+
+TEST_CASE_METHOD(socket_fixture, "subscriptions are bounded and renewed, and can be ended") {
+  auto x = open();
+  auto subscribe = [&](const std::string& user) {
+    send(x, {{"id", user}, {"type", "subscribe"}, {"body", {{"user", user}}}});
+  };
+  for (auto* user : {"a", "b", "c", "d", "a"})
+    subscribe(user);
+  CHECK(x.channel->of_type("reply").size() == 4);
+  CHECK(x.channel->of_type("error").size() == 1);
+  CHECK(world->events.size() == 4);
+  pass(2min + 1s);
+  CHECK(world->events.size() == 7);
+  send(x, {{"id", 1}, {"type", "unsubscribe"}});
+  CHECK(x.channel->frames.back()["body"]["unsubscribed"] == 3);
+  pass(10min);
+  CHECK(world->events.size() == 10);
+}
+
+TEST_CASE_METHOD(socket_fixture, "who listens to all it speaks for is told of each, once") {
+  auto x = open();
+  send(x, {{"id", 1}, {"type", "subscribe"}, {"body", {{"events", {"mood"}}}}});
+  say(x, "a");
+  say(x, "a");
+  REQUIRE(world->events.size() == 1);
+  CHECK(world->events[0].owner.owner == "a");
+  CHECK(world->events[0].what.kinds == event_bit(session_event::kind::mood));
+}
+
+TEST_CASE_METHOD(socket_fixture, "events are dropped where too much waits to be read") {
+  auto x = open();
+  send(x, {{"id", "sub"}, {"type", "subscribe"}, {"body", {{"user", "ada"}}}});
+  session_event typing;
+  typing.on = true;
+  tell(x, typing);
+  REQUIRE(x.channel->of_type("event").size() == 1);
+  CHECK(x.channel->frames.back()["id"] == "sub");
+  CHECK(x.channel->frames.back()["body"]["on"] == true);
+  x.channel->waiting = 1 << 20;
+  tell(x, typing);
+  CHECK(x.channel->of_type("event").size() == 1);
+  x.channel->waiting = 0;
+  session_event lapsed;
+  lapsed.what = session_event::kind::lapsed;
+  tell(x, lapsed);
+  CHECK(x.channel->frames.back()["body"]["event"] == "lapsed");
+  tell(x, typing);
+  CHECK(x.channel->of_type("event").size() == 2);
+}
+
+TEST_CASE_METHOD(socket_fixture, "a draining node closes a socket when its calls are answered") {
+  auto x = open();
+  say(x, "a");
+  caf::anon_send<caf::message_priority::high>(x.actor, context{}, atom::drain_v);
+  run();
+  CHECK(x.channel->closed == 0);
+  answer(0);
+  CHECK(x.channel->closed == socket_code::going_away);
+}
