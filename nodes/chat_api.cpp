@@ -25,16 +25,16 @@ metadata_level read_level(field_reader& fields) {
   return metadata_level::standard;
 }
 
-/// A guild's channel is a conversation apart from the direct one.
-std::string conversation_of(const json* context, const std::string& user, failure& why) {
+/// The channel that many read; empty where the user talks with the companion alone.
+std::string channel_of(const json* context, failure& why) {
   if (!context)
-    return user;
+    return {};
   field_reader fields{*context, why, "context."};
   auto channel = fields.id("channel_id", max_name_bytes);
   auto kind = fields.text("channel_type", 64);
   fields.text("platform", 64);
   fields.object("metadata", 64 << 10);
-  return channel.empty() || kind == "dm" ? user : channel;
+  return kind == "dm" ? std::string{} : channel;
 }
 
 turn_request read_turn(field_reader& fields, const std::string& tenant, const surface& with,
@@ -42,9 +42,11 @@ turn_request read_turn(field_reader& fields, const std::string& tenant, const su
   turn_request turn;
   auto user = fields.id("user_id", max_name_bytes, true);
   turn.text = fields.text("message", with.limits.max_text, true);
-  turn.owner = {tenant, user};
+  auto channel = channel_of(fields.find("context"), why);
+  // A channel remembers for itself: what was said in private must not be recalled before others.
+  turn.owner = {tenant, channel.empty() ? user : "channel:" + channel};
   turn.speaker = user;
-  turn.conversation = conversation_of(fields.find("context"), user, why);
+  turn.conversation = channel.empty() ? user : channel;
   turn.persona = with.default_persona;
   return turn;
 }
@@ -130,7 +132,7 @@ json plain_batch_answer(std::vector<json> results, const plain_batch_call& call,
                         const std::string& bot, int64_t created) {
   for (size_t i = 0; i < results.size(); ++i) {
     results[i]["index"] = i;
-    results[i]["user_id"] = call.turns[i].owner.owner;
+    results[i]["user_id"] = call.turns[i].speaker;
     results[i].erase("timestamp");
     results[i].erase("bot_name");
   }

@@ -30,6 +30,19 @@ test('the original\'s chat calls are answered in its shapes', async (t) => {
     assert.ok(x.sotto.memories.some((y) => y.text.includes('bees')))
   })
 
+  await t.test('what was said in private is not recalled in a channel, nor one channel\'s in another', async () => {
+    const at = (user_id, channel_id, message) => chat({ user_id, message,
+      context: channel_id ? { channel_type: 'guild', channel_id } : { channel_type: 'dm', channel_id: 'd1' } })
+    const recalled = (x) => x.body.metadata.ai_components.recalled.map((y) => y.text).join()
+    await at('kim', null, 'My secret garden is in Utrecht.')
+    await at('kim', 'c1', 'The club garden has tulips.')
+    assert.ok(!recalled(await at('kim', 'c1', 'What about the garden?')).includes('Utrecht'))
+    assert.ok(recalled(await at('lee', 'c1', 'And the tulips in the garden?')).includes('tulips'))
+    assert.ok(!recalled(await at('kim', 'c2', 'What about the garden?')).includes('tulips'))
+    const own = recalled(await at('kim', null, 'Where is my garden?'))
+    assert.ok(own.includes('Utrecht') && !own.includes('tulips'))
+  })
+
   await t.test('metadata by level', async () => {
     const at = async (metadata_level) => (await chat({ user_id: 'cy', message: 'Hello.', metadata_level })).body
     assert.ok(!('metadata' in (await at('basic'))))

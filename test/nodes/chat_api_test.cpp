@@ -39,13 +39,13 @@ plain_batch_call batch(const json& body, failure& why) {
 
 } // namespace
 
-TEST_CASE("a plain chat becomes a turn of its channel") {
+TEST_CASE("a plain chat becomes a turn of its channel, which remembers for itself") {
   failure why;
   auto x = chat(valid_chat, why);
   CHECK(why.message == "");
   CHECK(x.level == metadata_level::extended);
   REQUIRE(x.turns.size() == 1);
-  CHECK(x.turns[0].owner == owner_key{"default", "ada"});
+  CHECK(x.turns[0].owner == owner_key{"default", "channel:c1"});
   CHECK(x.turns[0].speaker == "ada");
   CHECK(x.turns[0].text == "Hello!");
   CHECK(x.turns[0].persona == "companion");
@@ -59,6 +59,7 @@ TEST_CASE("a plain chat without a channel, or in a direct one, is the user's own
   auto direct = valid_chat;
   direct["context"]["channel_type"] = "dm";
   CHECK(chat(direct, why).turns[0].conversation == "ada");
+  CHECK(chat(direct, why).turns[0].owner.owner == "ada");
   CHECK_FALSE(why);
   CHECK(chat(json{{"user_id", "a"}, {"message", "Hi"}}, why).level == metadata_level::standard);
 }
@@ -104,7 +105,7 @@ TEST_CASE("a batch keeps its order, and what is wrong in it fails alone") {
   REQUIRE(x.turns.size() == 4);
   REQUIRE(x.problems.size() == 4);
   CHECK_FALSE(x.problems[0]);
-  CHECK(x.turns[1].owner.owner == "bo");
+  CHECK(x.turns[1].speaker == "bo");
   CHECK(x.problems[2].param == "messages[2].message");
   CHECK(x.problems[3].param == "messages[3]");
 }
