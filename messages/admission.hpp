@@ -8,16 +8,19 @@
 
 namespace sotto {
 
-/// ADMISSION: one a node; every turn passes through it. Called by CONNECTION and SESSION (through
-/// `turn_slot`). Calls PARTITION.
-using admission_actor = caf::typed_actor<
-    // Waits until the turn may run and hands it to its PARTITION. All are sent at one level, so
-    // that mailboxes keep their order; the frontend's level stands in the request.
+/// TURN HOME: where a turn is sent: ADMISSION, PARTITION, or who knows the way to another node.
+using turn_home_actor = caf::typed_actor<
+    // Runs the turn when it may run. All are sent at one level, so that mailboxes keep their order;
+    // the frontend's level stands in the request.
     caf::reacts_to<context, atom::say, turn_client_actor, uint64_t, turn_request>,
     // Control: the client gave up the turn `ticket` of an owner's conversation, or (true) was lost:
     // a turn with a key then goes on.
     caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string,
-                   bool>,
+                   bool>>;
+
+/// ADMISSION: one a node; every turn that runs here passes through it, and waits in it. Called by
+/// CONNECTION and SESSION (through `turn_slot`). Calls PARTITION.
+using admission_actor = turn_home_actor::extend<
     // Control: the turn of this slot waits for others than this node; it is over.
     caf::reacts_to<context, atom::yield, uint64_t>, caf::reacts_to<context, atom::ended, uint64_t>,
     // No new turns; answered when those before are over.

@@ -22,7 +22,8 @@ uint64_t connection_state::say(const context& ctx, turn_request turn, running_tu
   // All at one level, so that turns of one conversation cannot overtake each other on the way.
   auto on_the_way = self_->child(ctx);
   on_the_way.level = priority::normal;
-  self_->send(to_->admission, on_the_way, atom::say_v, turn_client_actor{self_}, ticket,
+  what.home = to_->turns_of(turn.owner);
+  self_->send(what.home, on_the_way, atom::say_v, turn_client_actor{self_}, ticket,
               std::move(turn));
   running_.emplace(ticket, std::move(what));
   return ticket;
@@ -43,7 +44,7 @@ void connection_state::cancel(uint64_t ticket, const running_turn& x, bool lost)
     self_->send<caf::message_priority::high>(to_->llm, context{}, atom::cancel_v,
                                              llm_client_actor{self_}, ticket);
   else
-    self_->send<caf::message_priority::high>(to_->admission, context{}, atom::cancel_v,
+    self_->send<caf::message_priority::high>(x.home, context{}, atom::cancel_v,
                                              turn_client_actor{self_}, ticket, x.owner,
                                              x.conversation, lost);
 }
@@ -207,7 +208,7 @@ void connection_state::remember_all(const context& ctx, std::shared_ptr<remember
       done(all->receipts);
   };
   for (size_t i = 0; i < call->writes.size(); ++i) {
-    auto& home = to_->home_of(call->writes[i].owner);
+    auto home = to_->home_of(call->writes[i].owner);
     self_
         ->request(home, patience(), self_->child(ctx), atom::remember_v, std::move(call->writes[i]))
         .then(
@@ -226,7 +227,7 @@ void connection_state::recall(const context& ctx, memory_query query,
                               std::function<void(const std::vector<recalled>&)> done,
                               std::function<void(const failure&)> fail) {
   auto search = [this, ctx, done = std::move(done), fail = std::move(fail)](memory_query& x) {
-    auto& home = to_->home_of(x.owner);
+    auto home = to_->home_of(x.owner);
     self_->request(home, patience(), self_->child(ctx), atom::recall_v, std::move(x))
         .then([done](const std::vector<recalled>& found) { done(found); },
               [fail](const caf::error& err) { fail(to_failure(err)); });

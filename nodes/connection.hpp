@@ -21,7 +21,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::caller)
 namespace sotto {
 
 /// CONNECTION: one socket of a frontend, HTTP or WebSocket. Started by the gateway. Calls
-/// ADMISSION, PARTITION, EMOTION, EMBEDDING and LLM SCHEDULER.
+/// ADMISSION, PARTITION (through ROUTE where it lives on another node), EMOTION, EMBEDDING and LLM
+/// SCHEDULER.
 using connection_actor = turn_client_actor::extend_with<event_client_actor>::extend<
     // Of a pass-through generation.
     caf::reacts_to<context, atom::token, uint64_t, std::string>,
@@ -93,6 +94,8 @@ private:
   /// A turn that runs for this socket.
   struct running_turn {
     owner_key owner;
+    /// Where it was sent; its cancel goes the same way.
+    turn_home_actor home;
     std::string conversation;
     bool direct = false;
     /// Of a WebSocket call.

@@ -116,7 +116,7 @@ void connection_state::forget_call(const context& ctx, const frontend_call& call
   auto id = fields.id("id", max_name_bytes);
   if (why)
     return end_error(call.id, trace, why);
-  auto& home = to_->home_of(owner);
+  auto home = to_->home_of(owner);
   auto done = [this, call_id = call.id, trace](json body) {
     end_call(call_id, trace, std::move(body));
   };

@@ -8,10 +8,10 @@
 #include "messages/actors.hpp"
 #include "messages/admission.hpp"
 #include "messages/events.hpp"
-#include "messages/partition.hpp"
 #include "messages/reembed.hpp"
 #include "nodes/gateway_metrics.hpp"
 #include "nodes/openai_api.hpp"
+#include "nodes/partition_table.hpp"
 #include "runtime/node_load.hpp"
 #include "runtime/services.hpp"
 
@@ -22,13 +22,19 @@ struct gateway_handles {
   explicit gateway_handles(const options& from, node_services& services)
       : with(from), metrics(services.metrics) {}
 
-  const listened_partition_actor& home_of(const owner_key& owner) const {
-    return partitions[partition_of(owner, static_cast<uint32_t>(partitions.size()))];
+  listened_partition_actor home_of(const owner_key& owner) const {
+    return partitions.home_of(owner);
+  }
+
+  /// Where turns of the owner go. Those of other nodes wait there, not in this one's ADMISSION.
+  turn_home_actor turns_of(const owner_key& owner) const {
+    auto [home, here] = partitions.find(owner);
+    return here || !home ? turn_home_actor{admission} : turn_home_actor{home};
   }
 
   surface with;
-  std::vector<listened_partition_actor> partitions;
-  /// Where turns go.
+  partition_table partitions;
+  /// Where this node's turns wait.
   admission_actor admission;
   std::shared_ptr<node_load> load = std::make_shared<node_load>();
   emotion_actor emotion;

@@ -9,14 +9,11 @@
 #include <sys/resource.h>
 
 #include "actors/admission.hpp"
-#include "actors/analysers.hpp"
 #include "actors/builtin_responder.hpp"
 #include "actors/llm_connection.hpp"
 #include "actors/llm_scheduler.hpp"
 #include "actors/partition.hpp"
-#include "actors/provider_embedding.hpp"
 #include "actors/reembedder.hpp"
-#include "actors/senses.hpp"
 #include "actors/shard.hpp"
 #include "actors/store_reader.hpp"
 #include "actors/store_writer.hpp"
@@ -24,6 +21,7 @@
 #include "nodes/connection.hpp"
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
+#include "nodes/node_senses.hpp"
 #include "nodes/refusal_gate.hpp"
 #include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
@@ -90,8 +88,9 @@ public:
     auto view = store_->view(), keeping_view = store_->view();
     if (!view || !keeping_view)
       return to_failure(view ? keeping_view.error() : view.error());
-    load_senses();
+    senses_.load(with_);
     system_ = std::make_unique<caf::actor_system>(config_);
+    frame_.system = system_.get();
     gateway_ = std::make_shared<gateway_handles>(with_, *services_);
     start_store(std::move(*view), std::move(*keeping_view));
     start_work();
@@ -142,10 +141,11 @@ private:
   }
 
   void watch_files(std::vector<watched_files> files) {
-    keep(system_->spawn<caf::detached>(file_watcher, std::move(files), file_watch_interval, [this] {
-      if (door_->changed(services_->wall()))
-        server_->check_callers();
-    }));
+    frame_.keep(
+        system_->spawn<caf::detached>(file_watcher, std::move(files), file_watch_interval, [this] {
+          if (door_->changed(services_->wall()))
+            server_->check_callers();
+        }));
   }
 
   void reload_certificate() {
@@ -156,41 +156,27 @@ private:
     server_->use(std::move(*made));
   }
 
-  void load_senses() {
-    auto folder = find_data_files(with_);
-    if (auto x = emotion_engine::load(folder + "/emotion.bin"))
-      emotion_engine_ = std::move(*x);
-    else
-      spdlog::warn("node runs without emotion: {}", to_failure(x.error()).message);
-    if (auto x = sentence_embedder::load(folder + "/words.bin"))
-      embedder_ = std::move(*x);
-    else
-      spdlog::warn("node recalls by words alone: {}", to_failure(x.error()).message);
-    if (embedder_ && !with_.embedding.provider())
-      embed_ = [x = embedder_](std::string_view text) { return x->embed(text); };
-  }
-
-  template <class T>
-  T keep(T handle) {
-    owned_.push_back(caf::actor_cast<caf::strong_actor_ptr>(handle));
-    return handle;
-  }
-
   //   partitions ─► sessions, shards ─► store writer, store reader (detached)
   void start_store(std::unique_ptr<store_view> view, std::unique_ptr<store_view> keeping_view) {
-    writer_ = keep(system_->spawn<caf::detached>(store_writer, with_.store_writer, store_));
+    writer_ = frame_.keep(system_->spawn<caf::detached>(store_writer, with_.store_writer, store_));
     // A checkpoint takes as long as the disk does: a reader of its own, so that no load waits.
-    owners_ = keep(system_->spawn<caf::detached>(
+    owners_ = frame_.keep(system_->spawn<caf::detached>(
         store_reader, with_.store_reader, std::shared_ptr<store_view>{std::move(keeping_view)},
         embed_function{}));
     auto loads_only = with_.store_reader;
     loads_only.maintain_every = caf::timespan{0};
-    reader_ = keep(system_->spawn<caf::detached>(
-        store_reader, loads_only, std::shared_ptr<store_view>{std::move(view)}, embed_));
+    reader_ = frame_.keep(system_->spawn<caf::detached>(
+        store_reader, loads_only, std::shared_ptr<store_view>{std::move(view)}, senses_.embed()));
+  }
+
+  void start_work() {
+    places_ = start_work_places(*system_, reactor_, with_, [this](caf::strong_actor_ptr x) {
+      frame_.owned.push_back(std::move(x));
+    });
   }
 
   void start_models() {
-    auto local = keep(system_->spawn(builtin));
+    auto local = frame_.keep(system_->spawn(builtin));
     auto connect = [this](caf::actor_system& system, const llm_deployment& to) -> llm_actor {
       auto server = parse_url(to.base_url);
       auto link = server ? make_http_link(reactor_, *server, to.ca_file)
@@ -198,94 +184,30 @@ private:
       return system.spawn(llm_connection, to, *link);
     };
     gateway_->llm =
-        keep(system_->spawn(llm_scheduler, with_.llm, local, connect_function{connect}));
-  }
-
-  void start_work() {
-    places_ = start_work_places(*system_, reactor_, with_, [this](caf::strong_actor_ptr x) {
-      owned_.push_back(std::move(x));
-    });
-  }
-
-  /// The configured bounds of batches.
-  template <class Operation>
-  Operation limited(Operation what) const {
-    auto& x = with_.work;
-    what.limits = {x.max_items, x.min_items, x.max_window.count()};
-    what.queue.bound = x.max_items_waiting;
-    return what;
-  }
-
-  void start_senses() {
-    auto count = [this](uint32_t wanted) { return wanted != 0 ? wanted : worker_count(with_); };
-    for (uint32_t i = 0; i < count(with_.senses.emotion_actors); ++i)
-      emotions_.push_back(
-          keep(system_->spawn(emotion, limited(emotion_work(emotion_engine_)), places_)));
-    for (uint32_t i = 0; i < count(with_.senses.embedding_actors); ++i)
-      embeddings_.push_back(
-          keep(system_->spawn(embedding, embedding_operation_of_node(), places_)));
-  }
-
-  embedding_operation embedding_operation_of_node() {
-    if (!with_.embedding.provider())
-      return limited(embedding_work(embedder_));
-    if (!provider_) {
-      auto link = with_.embedding.link();
-      provider_ = keep(
-          system_->spawn(provider_embedding, with_.embedding,
-                         link_function{[this, link]() -> caf::expected<std::shared_ptr<http_link>> {
-                           auto server = parse_url(link.base_url);
-                           if (!server)
-                             return server.error();
-                           return make_http_link(reactor_, *server, link.ca_file);
-                         }}));
-    }
-    auto what = embedding_work(with_.embedding, provider_);
-    what.queue.bound = with_.work.max_items_waiting;
-    return what;
-  }
-
-  std::shared_ptr<const session_parts> make_parts(uint32_t i) {
-    auto parts = std::make_shared<session_parts>();
-    parts->options = with_.session;
-    parts->admission = with_.admission;
-    parts->load = gateway_->load;
-    for (auto& x : with_.personas)
-      parts->personas[x.name] = x;
-    parts->emotion = emotions_[i % emotions_.size()];
-    parts->topics = keep(system_->spawn(analyser, limited(topics_work()), places_));
-    for (auto& what : custom_analysers()) {
-      auto name = what.name;
-      parts->analysers.emplace_back(
-          name, keep(system_->spawn(analyser, limited(std::move(what)), places_)));
-    }
-    parts->embedding = embeddings_[i % embeddings_.size()];
-    parts->llm = gateway_->llm;
-    gateway_->emotion = parts->emotion;
-    gateway_->embedding = parts->embedding;
-    gateway_->embeds_elsewhere = with_.embedding.provider();
-    return parts;
+        frame_.keep(system_->spawn(llm_scheduler, with_.llm, local, connect_function{connect}));
   }
 
   void start_partitions() {
+    senses_.start(frame_, places_, *gateway_);
     // One set of helpers a worker: enough that none of them is what a turn waits for.
-    start_senses();
-    gateway_->emotions = emotions_;
     std::vector<std::shared_ptr<const session_parts>> parts;
     for (uint32_t i = 0; i < worker_count(with_); ++i)
-      parts.push_back(make_parts(i));
-    auto embedder =
-        with_.embedding.provider() ? shard_embedder{embeddings_.front()} : shard_embedder{embed_};
+      parts.push_back(senses_.parts(frame_, places_, *gateway_, i));
+    auto embedder = senses_.embedder();
     auto make_shard = [this, embedder](caf::actor_system& system) {
       return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder);
     };
+    make_partition_ = [this, parts, make_shard](uint32_t i) -> listened_partition_actor {
+      return system_->spawn<caf::lazy_init>(partition, parts[i % parts.size()],
+                                            shard_factory{make_shard});
+    };
+    gateway_->partitions.fill(with_.node.partitions, {});
     for (uint32_t i = 0; i < with_.node.partitions; ++i)
-      gateway_->partitions.push_back(keep(system_->spawn<caf::lazy_init>(
-          partition, parts[i % parts.size()], shard_factory{make_shard})));
+      gateway_->partitions.set(i, frame_.keep(make_partition_(i)), true);
     if (with_.embedding.provider())
-      gateway_->reembed = keep(system_->spawn(
-          reembedder, owners_, home_function{[to = gateway_->partitions](const owner_key& owner) {
-            return memory_actor{to[partition_of(owner, static_cast<uint32_t>(to.size()))]};
+      gateway_->reembed = frame_.keep(system_->spawn(
+          reembedder, owners_, home_function{[to = gateway_.get()](const owner_key& owner) {
+            return memory_actor{to->home_of(owner)};
           }}));
   }
 
@@ -303,7 +225,7 @@ private:
       published->left(level, admission_metrics::way::early);
       to->metrics.answered(route::chat, 429, 0);
     };
-    gateway_->admission = keep(system_->spawn(admission, std::move(parts)));
+    gateway_->admission = frame_.keep(system_->spawn(admission, std::move(parts)));
     return std::make_shared<refusal_gate>(reactor_.io(), gateway_->load,
                                           with_.admission.hold_refusals, refused);
   }
@@ -338,7 +260,10 @@ private:
   bool drain_partitions(int64_t until) {
     caf::scoped_actor self{*system_};
     auto all = true;
-    for (auto& x : gateway_->partitions) {
+    for (uint32_t i = 0; i < gateway_->partitions.size(); ++i) {
+      auto [x, here] = gateway_->partitions.at(i);
+      if (!here)
+        continue;
       auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};
       self->request(x, left, context{}, atom::drain_v)
           .receive([](atom::drained) {}, [&](caf::error&) { all = false; });
@@ -360,7 +285,7 @@ private:
     if (!system_)
       return;
     reactor_.stop();
-    for (auto& x : owned_)
+    for (auto& x : frame_.owned)
       caf::anon_send_exit(x, caf::exit_reason::user_shutdown);
     // Connections that were cut still cancel their turns through the gateway.
     system_->await_all_actors_done();
@@ -374,10 +299,9 @@ private:
       gateway_->llm = llm_actor{};
       gateway_->reembed = reembed_actor{};
     }
-    owned_.clear();
-    emotions_.clear();
-    embeddings_.clear();
-    provider_ = provider_embedding_actor{};
+    frame_.owned.clear();
+    make_partition_ = nullptr;
+    senses_.stop();
     places_.reset();
     writer_ = store_writer_actor{};
     reader_ = store_reader_actor{};
@@ -392,23 +316,19 @@ private:
   std::shared_ptr<node_services> services_;
   node_config config_;
   std::shared_ptr<store> store_;
-  std::shared_ptr<const emotion_engine> emotion_engine_;
-  std::shared_ptr<const sentence_embedder> embedder_;
-  embed_function embed_;
+  node_senses senses_;
+  std::function<listened_partition_actor(uint32_t)> make_partition_;
   std::shared_ptr<const work_places> places_;
   std::unique_ptr<caf::actor_system> system_;
   reactor reactor_;
+  node_frame frame_{with_, reactor_};
   store_writer_actor writer_;
   store_reader_actor reader_;
   owner_list_actor owners_;
-  std::vector<emotion_actor> emotions_;
-  std::vector<embedding_actor> embeddings_;
-  provider_embedding_actor provider_;
   std::shared_ptr<gateway_handles> gateway_;
   std::unique_ptr<access> door_;
   http_server::tls_context tls_;
   std::shared_ptr<http_server> server_;
-  std::vector<caf::strong_actor_ptr> owned_;
 };
 
 } // namespace

@@ -1,8 +1,11 @@
 // What batching costs by itself: batcher_bench, one JSON line a measurement. The operation does
-// nothing, so all time is the queue's. By the CPU time of the process, which has one thread.
+// nothing, so all time is the batcher's. Core: CPU time of one thread. Through an actor: CPU time
+// of the process, on one core and on all; on all, waking threads of each other is part of it.
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 #include <iostream>
+#include <sched.h>
 #include <thread>
 
 #include <fmt/format.h>
@@ -141,31 +144,50 @@ double busy(caf::actor_system& system, const analyser_actor& to, size_t each) {
   return seconds * 1e9 / static_cast<double>(askers * each);
 }
 
-void measure_actors() {
+double median(std::vector<double> x) {
+  std::sort(x.begin(), x.end());
+  return x[x.size() / 2];
+}
+
+/// With and without a batcher by turns, so that what else the machine does meets both: medians.
+template <class Measure>
+void compare(caf::actor_system& system, const std::string& name, const char* unit,
+             Measure measure) {
+  constexpr size_t rounds = 7;
+  std::vector<double> with, without, added;
+  auto run = [&](const analyser_actor& to, std::vector<double>& into) {
+    into.push_back(measure(system, to));
+    caf::anon_send_exit(to, caf::exit_reason::user_shutdown);
+    system.await_all_actors_done();
+  };
+  for (size_t i = 0; i < rounds; ++i) {
+    run(caf::actor_cast<analyser_actor>(system.spawn(plain)), without);
+    run(system.spawn(analyser, nothing(), std::make_shared<work_places>()), with);
+    added.push_back(with.back() - without.back());
+  }
+  std::cout << fmt::format(
+      R"({{"name":"{}","unit":"{}","value":{:.1f},"without_batcher":{:.1f},"added":{:.1f}}})"
+      "\n",
+      name, unit, median(with), median(without), median(added));
+}
+
+void measure_actors(const std::string& where, size_t threads) {
   auto services = std::make_shared<node_services>(1);
   node_config config{services};
+  config.set("scheduler.max-threads", threads);
   caf::actor_system system{config};
-  auto show = [](const char* name, const char* unit, double value, double without) {
-    std::cout << fmt::format(
-        R"({{"name":"{}","unit":"{}","value":{:.1f},"without_batcher":{:.1f},"added":{:.1f}}})"
-        "\n",
-        name, unit, value, without, value - without);
-  };
-  auto run = [&](auto measure) {
-    auto direct = caf::actor_cast<analyser_actor>(system.spawn(plain));
-    auto without = measure(direct);
-    caf::anon_send_exit(direct, caf::exit_reason::user_shutdown);
-    system.await_all_actors_done();
-    analyser_actor batched = system.spawn(analyser, nothing(), std::make_shared<work_places>());
-    auto with = measure(batched);
-    caf::anon_send_exit(batched, caf::exit_reason::user_shutdown);
-    system.await_all_actors_done();
-    return std::pair{with, without};
-  };
-  auto [lone_with, lone_without] = run([&](auto& x) { return lone(system, x, 20'000); });
-  show("batcher_lone", "us", lone_with, lone_without);
-  auto [busy_with, busy_without] = run([&](auto& x) { return busy(system, x, 100'000); });
-  show("batcher_busy", "ns/item", busy_with, busy_without);
+  compare(system, "batcher_lone_" + where, "us",
+          [](auto& in, auto& to) { return lone(in, to, 10'000); });
+  compare(system, "batcher_busy_" + where, "ns/item",
+          [](auto& in, auto& to) { return busy(in, to, 50'000); });
+}
+
+/// All threads that are made from here on share one core.
+void stay_on_one_core() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  sched_setaffinity(0, sizeof one, &one);
 }
 
 } // namespace
@@ -174,5 +196,7 @@ int main() {
   measure("batch_busy", 1'000, 2'000);
   measure("batch_lone", 1, 1'000'000);
   measure_equal();
-  measure_actors();
+  measure_actors("all_cores", std::thread::hardware_concurrency());
+  stay_on_one_core();
+  measure_actors("one_core", 1);
 }

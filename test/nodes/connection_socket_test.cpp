@@ -103,7 +103,8 @@ public:
     with.gateway.max_calls = 8;
     with.gateway.max_subscriptions = 3;
     to = std::make_shared<gateway_handles>(with, *services);
-    to->partitions.push_back(spawn(fake_partition, world));
+    to->partitions.fill(1, {});
+    to->partitions.set(0, spawn(fake_partition, world), true);
     to->admission = spawn(fake_admission, world);
   }
 
