@@ -6,6 +6,14 @@
 
 namespace sotto {
 
+namespace {
+
+failure in_doubt() {
+  return {ec::unavailable, "it is being found out what is stored of this owner", {}, 1};
+}
+
+} // namespace
+
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
                        store_reader_actor reader, shard_embedder embedder) {
   self_ = self;
@@ -29,7 +37,9 @@ void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor
   }
   auto& x = *at->second;
   x.last_used = self_->nanos();
-  if (!x.loading) {
+  if (!x.loading && x.owner.doubtful) {
+    visit(nullptr, in_doubt());
+  } else if (!x.loading) {
     visit(&x.owner, {});
     embed_missing(owner, x.owner);
   } else if (x.waiting.size() < options_.max_waiting) {
@@ -113,6 +123,10 @@ caf::result<memory_receipt> shard_state::remember(const context& ctx, memory_wri
 
 void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memory_write write,
                                   caf::typed_response_promise<memory_receipt> promise) {
+  if (owner.doubtful) {
+    promise.deliver(to_error(in_doubt()));
+    return;
+  }
   if (owner.erasing != 0) {
     pending_.at(owner.erasing)
         .done.push_back([this, ctx, write = std::move(write), promise](loaded_owner& x,
@@ -274,11 +288,22 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
   --x.owner.writes_under_way;
   if (x.owner.erasing == ticket)
     x.owner.erasing = 0;
+  x.owner.doubtful = x.owner.doubtful || why.code == ec::timeout;
   for (auto& done : node.mapped().done)
     done(x.owner, why);
   embed_missing(node.mapped().owner, x.owner);
   weigh(x);
+  let_go(node.mapped().owner);
   evict();
+}
+
+void shard_state::let_go(const owner_key& key) {
+  auto at = owners_.find(key);
+  auto& x = at->second->owner;
+  if (!x.doubtful || x.writes_under_way > 0 || x.embedding)
+    return;
+  bytes_ -= at->second->bytes;
+  owners_.erase(at);
 }
 
 std::string shard_state::new_id() {

@@ -79,6 +79,9 @@ private:
     int64_t erased = 0;
     /// A provider was asked for embeddings of this owner's.
     bool embedding = false;
+    /// It is not known what the store holds: loaded anew when nothing is under way any more, and
+    /// refused until then.
+    bool doubtful = false;
     /// Not before this time again (nanoseconds), and never for these.
     int64_t embed_after = 0;
     std::unordered_set<uint64_t> unembeddable;
@@ -126,6 +129,7 @@ private:
                 std::vector<std::vector<float>> vectors);
   void not_embedded(const owner_key& key, const std::vector<uint64_t>& seqs, const failure& why);
   std::string new_id();
+  void let_go(const owner_key& key);
   void weigh(entry& x);
   void evict();
   void arm();

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "config/rules.hpp"
+#include "config/store_url.hpp"
 
 namespace sotto {
 
@@ -45,10 +46,6 @@ constexpr rule::duration up_to(caf::timespan most) {
 
 constexpr rule::size kib(uint64_t least, uint64_t most) {
   return {least << 10, most << 10};
-}
-
-bool is_store_url(std::string_view x) {
-  return x.starts_with("sqlite:") && rule::is_text(x);
 }
 
 bool is_path(std::string_view x) {
@@ -207,8 +204,19 @@ void add_store(settings_table& t) {
   using s = store_options;
   auto p = &o::store;
   t.push_back(in(&o::storage, &storage_options::url, "store.url",
-                 rule::text{is_store_url, "\"sqlite:\" (in node.data) or \"sqlite:FOLDER\""},
+                 rule::text{is_store_url, "\"sqlite:\" (in node.data), \"sqlite:FOLDER\" or "
+                                          "\"postgresql://USER:PASSWORD@HOST:PORT/DATABASE\" as "
+                                          "libpq has it; the password may be in PGPASSFILE"},
                  "Where data is kept"));
+  t.push_back(in(p, &s::schema, "store.schema",
+                 rule::text{is_schema, "small letters, digits and \"_\", at most 63"},
+                 "The schema of a PostgreSQL database that is used"));
+  t.push_back(in(p, &s::write_patience, "store.write_patience", rule::duration{0s, 1h},
+                 "How long reads and writes wait for a PostgreSQL that is gone"));
+  t.push_back(in(p, &s::connect_timeout, "store.connect_timeout", rule::duration{10ms, 10min},
+                 "Longest try to reach PostgreSQL"));
+  t.push_back(in(p, &s::answer_timeout, "store.answer_timeout", rule::duration{10ms, 1h},
+                 "Longest wait for PostgreSQL's answer to one transaction or load"));
   t.push_back(in(p, &s::check_bytes, "store.check_bytes", kib(0, 1 << 30),
                  "Up to this size the whole database is checked at every start"));
   t.push_back(in(p, &s::cache_kib, "store.cache_kib", rule::count{64, 64 << 20},

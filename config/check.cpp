@@ -6,6 +6,7 @@
 
 #include "config/apply.hpp"
 #include "config/setting_value.hpp"
+#include "config/store_url.hpp"
 
 namespace sotto {
 
@@ -120,11 +121,8 @@ void option_assembler::finish() {
     for (auto& x : value.llm.deployments)
       companion.llm.push_back(x.name);
   }
-  constexpr std::string_view scheme = "sqlite:";
-  auto folder = value.storage.url.size() > scheme.size() ? value.storage.url.substr(scheme.size())
-                                                         : value.node.data;
+  place_store(value.store, value.storage.url, value.node.data);
   value.edge.keys_file = value.edge.keys.empty() ? value.node.data + "/keys.json" : value.edge.keys;
-  value.store.folder = folder;
   value.store.partitions = value.node.partitions;
   value.store.space = value.embedding.space();
 }

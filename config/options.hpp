@@ -39,7 +39,8 @@ struct node_options {
 
 /// Where a node's data is kept.
 struct storage_options {
-  /// `sqlite:` is the folder `node.data`, `sqlite:PATH` another folder.
+  /// `sqlite:` is the folder `node.data`, `sqlite:PATH` another folder; or `postgresql://...`,
+  /// maybe with a password.
   std::string url = "sqlite:";
 };
 
@@ -114,7 +115,7 @@ struct options {
   /// Written under `gateway` too.
   edge_options edge;
   storage_options storage;
-  /// `folder` and `partitions` follow from `storage.url`, `node.data` and `node.partitions`.
+  /// `url`, `folder` and `partitions` follow from `storage.url`, `node.data` and `node.partitions`.
   store_options store;
   store_writer_options store_writer;
   store_reader_options store_reader;

@@ -24,6 +24,7 @@ enum class cli_command : uint8_t {
   keys_create,
   keys_list,
   keys_revoke,
+  store_copy,
   config_show,
   config_check,
 };
@@ -49,6 +50,10 @@ struct cli_call {
 
   /// `keys create`: what the new key allows.
   sotto::api_key key;
+
+  /// `store copy`: as `store.url`; a schema may be empty for `store.schema`.
+  std::string from, to;
+  std::string from_schema, to_schema;
 
   std::string persona;
   std::string conversation;

@@ -18,6 +18,8 @@ int memory_reembed_command(const cli_call& call);
 int keys_create_command(const cli_call& call, const std::string& file);
 int keys_list_command(const cli_call& call, const std::string& file);
 int keys_revoke_command(const cli_call& call, const std::string& file);
+/// Copies `call.from` to `call.to`; the rest is as the configuration says.
+int store_copy_command(const cli_call& call, const options& with);
 int config_show_command(const cli_call& call, const loaded_options& x);
 int config_check_command(const cli_call& call, const loaded_options& x);
 

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "config/rules.hpp"
+#include "config/store_url.hpp"
 #include "messages/time_text.hpp"
 #include "nodes/cli.hpp"
 
@@ -102,6 +103,34 @@ void add_keys(app& root, given& x, std::vector<std::pair<app*, cli_command>>& co
   add("list", "Print what is known of them", cli_command::keys_list);
   auto revoke = add("revoke", "Have a key refused from now on", cli_command::keys_revoke);
   revoke->add_option("id", x.call.id, "The key's id, as listed")->required();
+}
+
+std::string check_store(const std::string& x) {
+  return is_store_url(x) ? "" : "must be sqlite:FOLDER or postgresql://USER@HOST:PORT/DATABASE";
+}
+
+std::string check_schema(const std::string& x) {
+  return is_schema(x) ? "" : "must be small letters, digits and \"_\", at most 63";
+}
+
+void add_store(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto whole = root.add_subcommand("store", "Copy a store as a whole");
+  whole->require_subcommand(1);
+  auto copy = whole->add_subcommand("copy", "Copy a store that no node uses into an empty one");
+  add_sources(*copy, x);
+  copy->add_option("--data", x.data, "What \"sqlite:\" stands for (node.data)");
+  CLI::Validator a_store{check_store, "URL"};
+  copy->add_option("--from", x.call.from, "sqlite:FOLDER or postgresql://..., as store.url")
+      ->required()
+      ->check(a_store);
+  copy->add_option("--to", x.call.to, "The same, empty or not there yet")
+      ->required()
+      ->check(a_store);
+  CLI::Validator a_schema{check_schema, "NAME"};
+  copy->add_option("--from-schema", x.call.from_schema, "Instead of store.schema")->check(a_schema);
+  copy->add_option("--to-schema", x.call.to_schema, "Instead of store.schema")->check(a_schema);
+  add_json(*copy, x);
+  commands.emplace_back(copy, cli_command::store_copy);
 }
 
 void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
@@ -221,6 +250,7 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   add_senses(root, x, commands);
   add_memory(root, x, commands);
   add_keys(root, x, commands);
+  add_store(root, x, commands);
   add_config(root, x, commands);
   try {
     std::reverse(arguments.begin(), arguments.end());

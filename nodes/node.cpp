@@ -24,10 +24,10 @@
 #include "nodes/connection.hpp"
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
+#include "nodes/open_store.hpp"
 #include "nodes/refusal_gate.hpp"
 #include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
-#include "runtime/sqlite_store.hpp"
 
 namespace sotto {
 
@@ -83,7 +83,7 @@ public:
     if (auto why = open_door())
       return why;
     openblas_set_num_threads(1); // an actor's work stays on its thread
-    auto opened = open_sqlite_store(with_.store);
+    auto opened = open_store(with_.store);
     if (!opened)
       return to_failure(opened.error());
     store_ = std::move(*opened);

@@ -195,6 +195,28 @@ TEST_CASE_METHOD(shard_fixture, "a reader that is silent fails the request at it
   CHECK(why.code == ec::timeout);
 }
 
+TEST_CASE_METHOD(shard_fixture,
+                 "an owner whose write may be stored or not is loaded anew before it is used") {
+  auto first = remember("a", "tea with milk");
+  auto second = remember("b", "black coffee");
+  auto stored = store.writes[0].write.memories;
+  store.commit({ec::timeout, "lost on purpose", {}});
+  CHECK(to_failure(result(first).error()).code == ec::timeout);
+  // Another write is under way: what it adds is not known either.
+  auto third = remember("a", "tea with milk");
+  CHECK(to_failure(result(third).error()).code == ec::unavailable);
+  store.rows.insert(store.rows.end(), stored.begin(), stored.end()); // it was stored after all
+  store.commit({ec::unavailable, "gone on purpose", {}});
+  CHECK(to_failure(result(second).error()).code == ec::unavailable);
+
+  auto loads = store.loads;
+  auto again = result(remember("a", "tea with milk"));
+  REQUIRE(again);
+  CHECK_FALSE(again->created[0]);
+  CHECK(store.loads == loads + 1);
+  CHECK(found("tea") == std::vector<std::string>{"a"});
+}
+
 TEST_CASE("cold owners are evicted and loaded again") {
   shard_options options;
   options.max_bytes = 20'000;
