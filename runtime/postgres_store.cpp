@@ -201,12 +201,15 @@ failure postgres_store::apply(batch writes) {
   auto ours = false;
   do {
     auto why = link_.ready();
-    auto gone = static_cast<bool>(why);
-    if (!gone && (why = marker.settle(link_.db())))
+    auto unreached = static_cast<bool>(why);
+    if (!unreached && (why = marker.settle(link_.db())))
       link_.db().close();
-    if (ours && !marker.doubtful() && marker.committed())
+    if (ours && !marker.doubtful() && marker.committed()) {
+      if (!why)
+        link_.worked();
       return {};
-    if (gone)
+    }
+    if (unreached)
       return unknown(ours, why);
     if (why) {
       why_ = why;
@@ -219,12 +222,10 @@ failure postgres_store::apply(batch writes) {
       forgive();
       how = attempt(writes, true);
     }
-    if (how == outcome::done) {
+    if (how != outcome::doubtful) {
       link_.worked();
-      return {};
+      return how == outcome::done ? failure{} : why_;
     }
-    if (how == outcome::failed)
-      return why_;
     marker.doubt();
     ours = true;
   } while (link_.patient());

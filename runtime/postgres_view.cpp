@@ -109,6 +109,7 @@ caf::expected<std::vector<result>> postgres_view::collected(Ask ask) {
     }
     why = failed->why();
     if (!failed->lost()) {
+      link_.worked();
       link_.db().run("ROLLBACK");
       return to_error(why);
     }

@@ -1,6 +1,8 @@
 // A node whose store is in PostgreSQL, a PostgreSQL that stops and starts, and stores that are copied.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -10,11 +12,14 @@ const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..')
 
 /** A PostgreSQL of this test's own. Gone when the test `t` ends. */
 function startPostgres(t) {
-  const folder = tempFolder(t)
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'sotto-e2e-'))
   const services = (command) =>
     execFileSync(path.join(root, 'scripts/services'), [command, folder, 'postgres'], { stdio: ['ignore', 'ignore', 'inherit'] })
+  t.after(() => {
+    services('stop')
+    fs.rmSync(folder, { recursive: true })
+  })
   services('start')
-  t.after(() => services('stop'))
   return { services, url: `postgresql://sotto:Zx9secret@/postgres?host=${folder}/postgres` }
 }
 
