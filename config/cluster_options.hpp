@@ -37,8 +37,9 @@ struct cluster_options {
   caf::timespan heartbeat = std::chrono::milliseconds{500};
   /// How long after its last heartbeat a node's partitions may be claimed by others.
   caf::timespan lease = std::chrono::seconds{3};
-  /// A node stops serving this long before its lease ends. No wait for the database takes longer.
-  caf::timespan margin = std::chrono::milliseconds{750};
+  /// A node stops serving this long before its lease ends. No call of the database takes longer: a
+  /// quarter of it for connecting, half for an answer.
+  caf::timespan margin = std::chrono::seconds{1};
   /// Longest time between asking for a partition to be drained and releasing it all the same.
   caf::timespan release_timeout = std::chrono::seconds{20};
   rebalance_options rebalance;
