@@ -14,7 +14,7 @@ struct rebalance_options {
   /// Partitions that may be on their way at a time in the whole cluster, and begin to move within
   /// `interval`.
   uint32_t max_moves = 32;
-  caf::timespan interval = std::chrono::seconds{1};
+  caf::timespan interval = std::chrono::milliseconds{500};
   /// Partitions that a draining node gives away at a time.
   uint32_t drain_moves = 32;
   /// A node this much busier than the mean, for its capacity, gives its hot partitions away ...
