@@ -34,7 +34,7 @@ membership_core::membership_core(membership_setup setup, listener tell)
 }
 
 int64_t membership_core::step() {
-  auto retry = setup_.with.heartbeat.count() / 2;
+  auto retry = setup_.with.heartbeat.count() / 4;
   if (left_ || !watch() || (!joined_ && !join()))
     return retry;
   auto now = setup_.now();
@@ -111,6 +111,10 @@ bool membership_core::look(bool renew) {
     return false;
   }
   auto now = setup_.now();
+  // After it was away everybody's lease may have ended: whoever is the first to be back leaves the
+  // others the time to come back too.
+  if (failing_ || !lease_.may_serve(now))
+    takes_over_from_ = now + setup_.with.heartbeat.count() * 3 / 2;
   if (failing_)
     spdlog::info("the cluster's database answers again");
   failing_ = false;
@@ -219,8 +223,9 @@ placement membership_core::plan() const {
 
 void membership_core::claim(const placement& plan) {
   std::vector<partition_epoch> wish;
+  auto patient = setup_.now() < takes_over_from_;
   for (auto& x : plan.claims)
-    if (x.to == setup_.self.name)
+    if (x.to == setup_.self.name && !(patient && !rows_[x.number].node.empty()))
       wish.push_back({x.number, rows_[x.number].epoch});
   // Ours by the row but not by what we hold: a claim whose answer was lost, or a lease that ended.
   // A new epoch tells what is written from now on from what may still be on its way.
@@ -351,13 +356,16 @@ void membership_core::suspect(const std::string& node) {
 caf::expected<drain_progress> membership_core::drain(std::string node, bool on) {
   if (node.empty())
     node = setup_.self.name;
-  if (!watch())
-    return to_error({ec::unavailable, "this node is leaving", {}});
-  auto why = setup_.store->drain(node, on);
-  watch();
-  if (why)
-    return to_error(why);
-  news_ = true;
+  if (left_ || !watch())
+    return to_error({ec::unavailable, "this node has left the cluster", {}});
+  // Who asks again for how far it is costs the database nothing.
+  if (auto* x = member(node); !x || x->draining != on) {
+    auto why = setup_.store->drain(node, on);
+    watch();
+    if (why)
+      return to_error(why);
+    news_ = true;
+  }
   drain_progress result{node, on, 0, {}};
   bool others = false;
   for (auto& x : members_)
@@ -478,6 +486,8 @@ int64_t membership_core::until_next() const {
   for (auto& x : members_)
     if (x.live && x.name != setup_.self.name)
       next = std::min(next, looked_ + x.lease_left + grace);
+  if (now < takes_over_from_)
+    next = std::min(next, takes_over_from_);
   if (now < hurry_until_)
     next = std::min(next, looked_ + setup_.with.heartbeat.count() / 4);
   return std::max<int64_t>(next - now, 0);

@@ -107,6 +107,8 @@ private:
   int64_t renewed_ = 0, looked_ = 0;
   /// Until when an earlier run of this node may hold the name.
   int64_t patience_ = 0;
+  /// From when on partitions of dead nodes are claimed.
+  int64_t takes_over_from_ = 0;
   int64_t hurry_until_ = 0;
   int64_t eager_until_ = 0;
   cluster_load load_;

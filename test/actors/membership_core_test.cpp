@@ -207,7 +207,9 @@ private:
     bool fine = !db_gone && !x.cut;
     if (slow && chance() < faults.stopped)
       run(static_cast<int64_t>(pick(8 * second)));
-    else if (slow && (!fine || chance() < faults.slow))
+    else if (db_gone)
+      run(static_cast<int64_t>(pick(20 * ms)));
+    else if (slow && (x.cut || chance() < faults.slow))
       run(static_cast<int64_t>(pick(half)));
     else
       run(static_cast<int64_t>(pick(ms)));
@@ -396,6 +398,7 @@ TEST_CASE("without the database everybody stops in time, and goes on when it is 
   sim.db_gone = false;
   sim.run(5 * second);
   CHECK(sim.epochs() == before);
+  auto rows = sim.db->partitions;
   sim.db_gone = true;
   sim.run(4 * second);
   CHECK(sim.served() == 0);
@@ -406,6 +409,12 @@ TEST_CASE("without the database everybody stops in time, and goes on when it is 
   }
   sim.db_gone = false;
   CHECK(sim.until_all_served(5 * second) <= second);
+  // Each is back where it was, whoever came back first, and under the next epoch.
+  sim.run(5 * second);
+  for (uint32_t p = 0; p < partitions; ++p) {
+    CHECK(sim.db->partitions[p].node == rows[p].node);
+    CHECK(sim.db->partitions[p].epoch == rows[p].epoch + 1);
+  }
 }
 
 TEST_CASE("one node cut off from the database stops before others take over", "[membership]") {
