@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include "runtime/clock.hpp"
+#include "runtime/cluster_tables.hpp"
 
 namespace sotto {
 
@@ -284,6 +285,8 @@ caf::expected<join_outcome> postgres_cluster::enter(const cluster_identity& clus
                         parameters{}.text(to_.schema));
   if (!locked.ok())
     return to_error(locked.why());
+  if (auto why = make_cluster_tables(db_, to_.schema, cluster.partitions))
+    return to_error(why);
   if (auto why = check(cluster, self))
     return to_error(why);
   auto before = db_.run(
