@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <unordered_map>
 
 #include "actors/lease.hpp"
 #include "actors/placement.hpp"
@@ -77,7 +78,8 @@ private:
   void take_in(cluster_look found, int64_t now);
   void check_holdings();
   void act();
-  void claim(const placement& plan);
+  bool claim(const placement& plan);
+  void spread_load(std::vector<placed_partition>& places) const;
   void hand_over(const placement& plan);
   void ask(const placement& plan);
   void release(int64_t now);
@@ -114,6 +116,8 @@ private:
   cluster_load load_;
   std::vector<cluster_member> members_;
   std::vector<cluster_member> told_members_;
+  /// Incarnations of live nodes by their names.
+  std::unordered_map<std::string, std::string> live_;
   std::vector<partition_row> rows_;
   /// When each row was changed, by our clock.
   std::vector<int64_t> changed_;
