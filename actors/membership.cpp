@@ -101,7 +101,8 @@ cluster_view membership_state::rebalance() {
 void membership_state::arm(int64_t wait) {
   auto now = self_->nanos();
   auto at = now + std::max<int64_t>(wait, 0);
-  if (armed_ >= now && armed_ != 0 && armed_ <= at)
+  // One that is due already is on its way.
+  if (armed_ != 0 && armed_ <= at)
     return;
   armed_ = at;
   self_->delayed_send<caf::message_priority::high>(self_, caf::timespan{at - now}, context{},
