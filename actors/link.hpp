@@ -52,12 +52,14 @@ public:
   void connected(const link_door_actor& door);
   void unreachable(const failure& why);
   void down(const caf::down_msg& x);
-  void frames(uint64_t session, std::vector<link_frame>& xs);
-  void credited(uint64_t session, link_credit x);
   void tick();
-  void flush();
   /// Ends: what did not go goes back to ROUTE.
   void close();
+
+  // Frames, link_frames.cpp
+  void frames(uint64_t session, std::vector<link_frame>& xs);
+  void credited(uint64_t session, link_credit x);
+  void flush();
 
   // Asking, link_asking.cpp
   void call(routed_call x);

@@ -55,6 +55,8 @@ int run(const cli_call& call, const cli_parts& parts) {
     return with_options(call, [&](auto& x) { return keys_list_command(call, x.edge.keys_file); });
   case cli_command::keys_revoke:
     return with_options(call, [&](auto& x) { return keys_revoke_command(call, x.edge.keys_file); });
+  case cli_command::cluster_certs:
+    return cluster_certs_command(call);
   case cli_command::config_show:
     return config_show_command(call, load_options(call.sources));
   case cli_command::config_check:

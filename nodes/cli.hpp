@@ -24,6 +24,7 @@ enum class cli_command : uint8_t {
   keys_create,
   keys_list,
   keys_revoke,
+  cluster_certs,
   config_show,
   config_check,
 };
@@ -49,6 +50,12 @@ struct cli_call {
 
   /// `keys create`: what the new key allows.
   sotto::api_key key;
+
+  /// `cluster certs`: where the files are, for which nodes, their hosts, and for how long.
+  std::string folder;
+  std::vector<std::string> nodes;
+  std::vector<std::string> hosts{"127.0.0.1", "localhost"};
+  uint32_t days = 825;
 
   std::string persona;
   std::string conversation;

@@ -18,6 +18,7 @@ int memory_reembed_command(const cli_call& call);
 int keys_create_command(const cli_call& call, const std::string& file);
 int keys_list_command(const cli_call& call, const std::string& file);
 int keys_revoke_command(const cli_call& call, const std::string& file);
+int cluster_certs_command(const cli_call& call);
 int config_show_command(const cli_call& call, const loaded_options& x);
 int config_check_command(const cli_call& call, const loaded_options& x);
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
@@ -102,6 +103,47 @@ void add_keys(app& root, given& x, std::vector<std::pair<app*, cli_command>>& co
   add("list", "Print what is known of them", cli_command::keys_list);
   auto revoke = add("revoke", "Have a key refused from now on", cli_command::keys_revoke);
   revoke->add_option("id", x.call.id, "The key's id, as listed")->required();
+}
+
+bool consists_of(std::string_view text, std::string_view others) {
+  return std::all_of(text.begin(), text.end(), [=](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || others.find(c) != others.npos;
+  });
+}
+
+std::string check_host(const std::string& x) {
+  return !x.empty() && x.size() <= 253 && consists_of(x, ".-_:")
+             ? ""
+             : "must be a host name or an IP address";
+}
+
+std::string check_node(const std::string& x) {
+  // The files of the authority are named so.
+  return !x.empty() && x.size() <= 63 && x != "ca" && x.front() != '.' && x.front() != '-'
+                 && consists_of(x, ".-_")
+             ? ""
+             : "must be a name of letters, digits and .-_ (and not \"ca\")";
+}
+
+void add_cluster(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto cluster = root.add_subcommand("cluster", "Run several nodes as one");
+  cluster->require_subcommand(1);
+  auto certs = cluster->add_subcommand(
+      "certs", "Make the cluster's own authority, and a certificate for each node");
+  certs->add_option("--dir", x.call.folder, "Where the files are; what is there is kept")
+      ->required();
+  certs->add_option("--node", x.call.nodes, "Name of a node; may be repeated")
+      ->allow_extra_args()
+      ->check(CLI::Validator(check_node, "NAME"));
+  certs->add_option("--host", x.call.hosts, "Name or address in the certificates; may be repeated")
+      ->capture_default_str()
+      ->allow_extra_args()
+      ->check(CLI::Validator(check_host, "HOST"));
+  certs->add_option("--days", x.call.days, "How long new certificates are valid")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3650));
+  add_json(*certs, x);
+  commands.emplace_back(certs, cli_command::cluster_certs);
 }
 
 void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
@@ -221,6 +263,7 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   add_senses(root, x, commands);
   add_memory(root, x, commands);
   add_keys(root, x, commands);
+  add_cluster(root, x, commands);
   add_config(root, x, commands);
   try {
     std::reverse(arguments.begin(), arguments.end());
