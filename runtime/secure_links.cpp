@@ -118,9 +118,13 @@ caf::expected<std::pair<std::string, uint16_t>> parse_link_address(const std::st
   auto host = text.substr(0, colon);
   if (host.size() > 2 && host.front() == '[' && host.back() == ']')
     host = host.substr(1, host.size() - 2);
-  auto end = text.data() + text.size();
-  if (colon == std::string::npos || host.empty()
-      || std::from_chars(text.data() + colon + 1, end, port).ptr != end || colon + 1 == text.size())
+  auto wrong = colon == std::string::npos || host.empty() || colon + 1 == text.size();
+  if (!wrong) {
+    auto end = text.data() + text.size();
+    auto [at, code] = std::from_chars(text.data() + colon + 1, end, port);
+    wrong = at != end || code != std::errc{};
+  }
+  if (wrong)
     return to_error({ec::invalid, fmt::format("'{}' is no address such as 127.0.0.1:7800", text),
                      "cluster.listen"});
   return std::pair{std::move(host), port};
