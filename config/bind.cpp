@@ -180,6 +180,14 @@ void add_session(settings_table& t) {
                  "A session without turns for this long leaves memory"));
   t.push_back(in(p, &s::max_waiting, "session.max_waiting", rule::count{1, 10'000},
                  "Turns that may wait in one conversation"));
+  t.push_back(in(p, &s::max_live, "session.max_live", rule::count{0, 1'000'000'000},
+                 "Conversations in memory; 0: as many as session.max_memory holds"));
+  t.push_back(in(p, &s::max_memory, "session.max_memory", rule::size{0, 1ULL << 50},
+                 "Memory of sessions and loaded owners; 0: half of admission.max_memory"));
+  t.push_back(in(p, &s::keep_context, "session.keep_context", rule::duration{0s, 168h},
+                 "How long the recent lines of a session that has left are kept; 0: not at all"));
+  t.push_back(in(p, &s::max_kept, "session.max_kept", rule::size{0, 1ULL << 50},
+                 "Memory of such lines, of all conversations"));
 }
 
 void add_admission(settings_table& t) {

@@ -179,8 +179,7 @@ void connection_state::route_get(http_call& call) {
   auto query = read_page(call.query, who_.tenant, why);
   if (why)
     return refuse(why);
-  self_
-      ->request(to_->home_of(query.owner), patience(), self_->child(work_.ctx), atom::list_v, query)
+  self_->request(to_->home_of(query.owner), patience(), within(work_.ctx), atom::list_v, query)
       .then([this](memory_page& x) { answer(page_answer(x)); },
             [this](const caf::error& err) { refuse(to_failure(err)); });
 }
@@ -189,7 +188,7 @@ void connection_state::route_delete(http_call& call) {
   constexpr std::string_view memories = "/v1/memories/", users = "/v1/users/";
   if (call.path.starts_with(users) && call.path.size() > users.size()) {
     owner_key owner{who_.tenant, percent_decode(std::string_view{call.path}.substr(users.size()))};
-    self_->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::forget_v, owner)
+    self_->request(to_->home_of(owner), patience(), within(work_.ctx), atom::forget_v, owner)
         .then([this](const forget_receipt& x) { answer(to_json_value(x)); },
               [this](const caf::error& err) { refuse(to_failure(err)); });
     return;
@@ -200,8 +199,7 @@ void connection_state::route_delete(http_call& call) {
   if (owner.owner.empty())
     return refuse({ec::invalid, "'user' is required", "user"});
   auto id = percent_decode(std::string_view{call.path}.substr(memories.size()));
-  self_
-      ->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::remove_v, owner, id)
+  self_->request(to_->home_of(owner), patience(), within(work_.ctx), atom::remove_v, owner, id)
       .then(
           [this, id](bool removed) {
             if (removed)

@@ -24,6 +24,7 @@
 #include "nodes/connection.hpp"
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
+#include "nodes/memory_metrics.hpp"
 #include "nodes/refusal_gate.hpp"
 #include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
@@ -67,6 +68,7 @@ public:
         services_(std::make_shared<node_services>(
             with.node.seed != 0 ? with.node.seed : entropy_seed(), with.trace.capacity)),
         config_(services_) {
+    memory_ = make_account(with);
     services_->mailbox_bound = with.node.mailbox_bound;
     config_.set("scheduler.max-threads", worker_count(with));
   }
@@ -250,6 +252,7 @@ private:
     parts->options = with_.session;
     parts->admission = with_.admission;
     parts->load = gateway_->load;
+    parts->memory = memory_;
     for (auto& x : with_.personas)
       parts->personas[x.name] = x;
     parts->emotion = emotions_[i % emotions_.size()];
@@ -277,7 +280,7 @@ private:
     auto embedder =
         with_.embedding.provider() ? shard_embedder{embeddings_.front()} : shard_embedder{embed_};
     auto make_shard = [this, embedder](caf::actor_system& system) {
-      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder);
+      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder, memory_);
     };
     for (uint32_t i = 0; i < with_.node.partitions; ++i)
       gateway_->partitions.push_back(keep(system_->spawn<caf::lazy_init>(
@@ -312,6 +315,7 @@ private:
     auto text = prometheus::TextSerializer{}.Serialize(services_->metrics.Collect());
     text += prometheus::TextSerializer{}.Serialize(places_->metrics->Collect());
     append_process(text);
+    append_memory(text, *memory_);
     text += fmt::format("# HELP sotto_messages_total Messages between actors\n"
                         "# TYPE sotto_messages_total counter\nsotto_messages_total {}\n"
                         "# HELP sotto_actors Actors that run\n"
@@ -391,6 +395,7 @@ private:
   options with_;
   std::shared_ptr<node_services> services_;
   node_config config_;
+  std::shared_ptr<memory_account> memory_;
   std::shared_ptr<store> store_;
   std::shared_ptr<const emotion_engine> emotion_engine_;
   std::shared_ptr<const sentence_embedder> embedder_;

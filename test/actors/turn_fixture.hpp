@@ -223,7 +223,7 @@ public:
   }
 
   session_actor start_session(bool ephemeral = false) {
-    return spawn(session, parts, shard, ephemeral);
+    return spawn(session, parts, shard, ephemeral, std::make_shared<session_place>());
   }
 
   static turn_request request(std::string text, std::string persona = "companion",

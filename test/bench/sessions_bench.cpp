@@ -85,7 +85,7 @@ turn_client_actor::behavior_type counting_client(turn_client_actor::pointer, tal
 /// A node without its gateway.
 class small_node {
 public:
-  small_node(const std::string& data, const std::string& folder)
+  small_node(const std::string& data, const std::string& folder, size_t owners_bytes)
       : services_(std::make_shared<node_services>(1)), config_(services_) {
     config_.set("scheduler.max-threads", size_t{2});
     store_options where;
@@ -96,7 +96,7 @@ public:
       stop(to_failure(opened.error()).message);
     store_ = std::move(*opened);
     system_ = std::make_unique<caf::actor_system>(config_);
-    start(data);
+    start(data, owners_bytes);
   }
 
   ~small_node() {
@@ -134,6 +134,7 @@ public:
   node_services& services() { return *services_; }
 
   tally counts{100'000};
+  std::shared_ptr<memory_account> memory = std::make_shared<memory_account>();
 
 private:
   template <class T>
@@ -142,7 +143,7 @@ private:
     return handle;
   }
 
-  void start(const std::string& data) {
+  void start(const std::string& data, size_t owners_bytes) {
     auto feelings = emotion_engine::load(data + "/emotion.bin");
     auto words = sentence_embedder::load(data + "/words.bin");
     auto view = store_->view();
@@ -161,9 +162,12 @@ private:
     made->topics = keep(system_->spawn(analyser, topics_work(), places_));
     made->embedding = keep(system_->spawn(embedding, embedding_work(embedder), places_));
     made->llm = keep(system_->spawn(builtin));
-    auto make_shard = [writer, reader, embed](caf::actor_system& system) {
-      return system.spawn<caf::lazy_init>(shard, shard_options{}, writer, reader,
-                                          shard_embedder{embed});
+    made->memory = memory;
+    shard_options owners;
+    owners.max_bytes = owners_bytes;
+    auto make_shard = [this, owners, writer, reader, embed](caf::actor_system& system) {
+      return system.spawn<caf::lazy_init>(shard, owners, writer, reader, shard_embedder{embed},
+                                          memory);
     };
     for (uint32_t i = 0; i < partitions; ++i)
       homes_.push_back(
@@ -188,11 +192,13 @@ double resident() {
   return static_cast<double>(read_process_figures().resident);
 }
 
+/// A first turn each of which hardly an owner stays loaded: memory is that of sessions alone.
 void create(small_node& node, size_t sessions) {
   // The first turn of a process loads what all share.
   node.say(sessions, 0, false);
   node.wait_below(0);
   auto before = resident();
+  auto held = node.memory->session_bytes.load();
   auto start = now();
   for (size_t i = 0; i < sessions; ++i) {
     node.say(i, ~uint64_t{0}, false);
@@ -202,7 +208,12 @@ void create(small_node& node, size_t sessions) {
   auto took = seconds_since(start);
   auto n = static_cast<double>(sessions);
   report("created, a first turn each", "sessions/s", n / took);
-  report("memory of a session and its loaded owner", "bytes", (resident() - before) / n);
+  report("live", "sessions", static_cast<double>(node.memory->live.load()));
+  report("a session (resident)", "bytes", (resident() - before) / n);
+  report("a session (accounted)", "bytes",
+         static_cast<double>(node.memory->session_bytes - held) / n);
+  report("its state object", "bytes", sizeof(session_state));
+  report("its actor object", "bytes", sizeof(actor_of<listened_session_actor, session_state>));
 }
 
 /// One turn after another of conversations that are on disk only.
@@ -224,18 +235,32 @@ void wake(small_node& node, size_t sessions, size_t samples) {
 }
 
 void turns(small_node& node, size_t active, size_t seconds) {
+  auto before = resident();
+  auto held = node.memory->session_bytes + node.memory->owner_bytes;
+  auto owners = node.memory->owner_bytes.load();
+  for (size_t i = 0; i < active; ++i) {
+    node.say(i, ~uint64_t{0}, false);
+    node.wait_below(window);
+  }
+  node.wait_below(0);
+  auto n = static_cast<double>(active);
+  auto now_held = node.memory->session_bytes + node.memory->owner_bytes;
+  report("an active session and its loaded owner, 4 lines (resident)", "bytes",
+         (resident() - before) / n);
+  report("an active session and its loaded owner, 4 lines (accounted)", "bytes",
+         static_cast<double>(now_held - held) / n);
+  report("its loaded owner (accounted)", "bytes",
+         static_cast<double>(node.memory->owner_bytes - owners) / n);
   std::mt19937_64 random{13};
-  auto run = [&](double length) {
-    auto start = now();
-    auto done = node.counts.done.load();
-    while (seconds_since(start) < length) {
-      node.say(random() % active, ~uint64_t{0}, false);
-      node.wait_below(window);
-    }
-    node.wait_below(0);
-    return static_cast<double>(node.counts.done - done) / seconds_since(start);
-  };
-  report(fmt::format("turns with {} active", active), "turns/s", run(static_cast<double>(seconds)));
+  auto start = now();
+  auto done = node.counts.done.load();
+  while (seconds_since(start) < static_cast<double>(seconds)) {
+    node.say(random() % active, ~uint64_t{0}, false);
+    node.wait_below(window);
+  }
+  node.wait_below(0);
+  report(fmt::format("turns, {} active", active), "turns/s",
+         static_cast<double>(node.counts.done - done) / seconds_since(start));
 }
 
 } // namespace
@@ -247,14 +272,18 @@ int main(int count, char** words) {
     return count > i ? static_cast<size_t>(std::stoull(words[i])) : otherwise;
   };
   auto sessions = number(3, 1'000'000), active = number(4, sessions / 10), seconds = number(5, 10);
-  {
-    small_node node{words[1], words[2]};
-    create(node, sessions);
-    turns(node, active, seconds);
+  auto check = [](const small_node& node) {
     if (node.counts.failed > 0)
       stop(fmt::format("{} turns failed", node.counts.failed.load()));
+  };
+  {
+    small_node node{words[1], words[2], 64 << 10};
+    create(node, sessions);
+    check(node);
   }
-  small_node node{words[1], words[2]};
+  small_node node{words[1], words[2], shard_options{}.max_bytes};
   wake(node, sessions, std::min<size_t>(2000, sessions));
+  turns(node, active, seconds);
+  check(node);
   return 0;
 }
