@@ -9,12 +9,12 @@ namespace {
 constexpr size_t max_held = 64;
 constexpr size_t max_shard_failures = 5;
 constexpr int64_t failure_window = 60'000'000'000;
-/// Sessions asked to end at one tick; a bound on the requests under way.
-constexpr size_t max_passivations = 64;
 
 } // namespace
 
 partition_state::~partition_state() {
+  if (parts_)
+    parts_->memory->live -= static_cast<int64_t>(sessions_.size());
   for (auto& [key, x] : sessions_)
     caf::anon_send_exit(x.session, caf::exit_reason::user_shutdown);
   if (shard_)
@@ -22,10 +22,12 @@ partition_state::~partition_state() {
 }
 
 void partition_state::init(self_pointer self, std::shared_ptr<const session_parts> parts,
-                           shard_factory make_shard) {
+                           shard_factory make_shard, listened_partition_actor successor) {
   self_ = self;
+  successor_ = std::move(successor);
   parts_ = std::move(parts);
   make_shard_ = std::move(make_shard);
+  kept_.init(parts_->memory);
 }
 
 const shard_actor& partition_state::shard() {
@@ -37,6 +39,11 @@ const shard_actor& partition_state::shard() {
 }
 
 void partition_state::say(waiting_turn turn) {
+  if (auto* to = successor()) {
+    self_->send(*to, turn.ctx, atom::say_v, std::move(turn.client), turn.ticket,
+                std::move(turn.request));
+    return;
+  }
   if (draining_) {
     self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
                 failure{ec::unavailable, "the node is shutting down", {}});
@@ -44,20 +51,48 @@ void partition_state::say(waiting_turn turn) {
   }
   auto ephemeral = turn.request.owner.owner.empty();
   session_key key{turn.request.owner, turn.request.conversation};
-  forward(activate(key, ephemeral), std::move(turn));
+  if (auto* to = activate(key, ephemeral)) {
+    forward(*to, std::move(turn));
+    return;
+  }
+  self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
+              failure{ec::overloaded,
+                      "the node holds as many conversations as it may, and all of them are in use; "
+                      "try again later",
+                      {},
+                      1});
 }
 
-partition_state::entry& partition_state::activate(const session_key& key, bool ephemeral) {
-  auto [at, isnew] = sessions_.try_emplace(key);
-  auto& x = at->second;
-  if (isnew) {
-    x.session = self_->home_system().spawn<caf::lazy_init>(session, parts_, shard(), ephemeral);
+partition_state::entry* partition_state::activate(const session_key& key, bool ephemeral) {
+  auto now = self_->nanos();
+  auto at = sessions_.find(key);
+  if (at == sessions_.end()) {
+    auto& memory = *parts_->memory;
+    if (!make_room()) {
+      ++memory.refused;
+      return nullptr;
+    }
+    at = sessions_.try_emplace(key).first;
+    auto& x = at->second;
+    x.place = std::make_shared<session_place>();
+    x.started = now;
+    if (!ephemeral && parts_->options.keep_context.count() > 0) {
+      x.place->context = kept_.take(key.owner, key.conversation, now);
+      ++(x.place->context ? memory.kept_hits : memory.kept_misses);
+    }
+    x.session =
+        self_->home_system().spawn<caf::lazy_init>(session, parts_, shard(), ephemeral, x.place);
     self_->monitor(x.session);
-    keys_.emplace(x.session.id(), key);
+    by_id_.emplace(x.session.id(), &*at);
+    values_.enter(x.session.id(), x.worth, x.place->bytes);
+    ++memory.live;
+    ++memory.started;
     arm();
+  } else {
+    values_.used(at->second.worth, at->second.place->bytes);
   }
-  x.last_used = self_->nanos();
-  return x;
+  at->second.last_used = now;
+  return &at->second;
 }
 
 void partition_state::forward(entry& to, waiting_turn turn) {
@@ -65,8 +100,8 @@ void partition_state::forward(entry& to, waiting_turn turn) {
     auto ctx = self_->child(turn.ctx);
     self_->send(to.session, ctx, atom::say_v, std::move(turn.client), turn.ticket,
                 std::move(turn.request));
-  } else if (to.held.size() < max_held) {
-    to.held.push_back(std::move(turn));
+  } else if (to.passivating->turns.size() < max_held) {
+    to.passivating->turns.push_back(std::move(turn));
   } else {
     self_->send(turn.client, self_->child(turn.ctx), atom::failed_v, turn.ticket,
                 failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
@@ -78,7 +113,8 @@ void partition_state::cancel(const context& ctx, const turn_client_actor& client
   auto at = sessions_.find({owner, conversation});
   if (at == sessions_.end())
     return;
-  std::erase_if(at->second.held, [&](auto& x) { return x.ticket == ticket && x.client == client; });
+  if (auto* room = at->second.passivating.get())
+    std::erase_if(room->turns, [&](auto& x) { return x.ticket == ticket && x.client == client; });
   self_->send<caf::message_priority::high>(at->second.session, self_->child(ctx), atom::cancel_v,
                                            client, ticket, lost);
 }
@@ -86,74 +122,73 @@ void partition_state::cancel(const context& ctx, const turn_client_actor& client
 void partition_state::listen(const context& ctx, const event_client_actor& client,
                              const owner_key& owner, const std::string& conversation,
                              const subscription& x) {
+  if (auto* to = successor())
+    self_->send(*to, ctx, atom::subscribe_v, client, owner, conversation, x);
   if (draining_)
     return;
   auto at = sessions_.find({owner, conversation});
   if (x.lease <= 0 && at == sessions_.end())
     return;
-  auto& to = at == sessions_.end() ? activate({owner, conversation}, false) : at->second;
-  if (!to.passivating)
-    self_->send(to.session, self_->child(ctx), atom::subscribe_v, client, owner, conversation, x);
-  else if (to.listeners.size() < max_held)
-    to.listeners.push_back({client, x}); // who finds no room comes again when it renews
+  auto* to = at == sessions_.end() ? activate({owner, conversation}, false) : &at->second;
+  // Who finds no room comes again when it renews.
+  if (to && !to->passivating)
+    self_->send(to->session, self_->child(ctx), atom::subscribe_v, client, owner, conversation, x);
+  else if (to && to->passivating->listeners.size() < max_held)
+    to->passivating->listeners.push_back({client, x});
 }
 
 void partition_state::invalidate(const context& ctx, const owner_key& owner) {
+  kept_.forget(owner);
+  for (auto id : leaving_)
+    if (auto at = by_id_.find(id); at != by_id_.end() && at->second->first.owner == owner)
+      at->second->second.outdated = true;
   for (auto& [key, x] : sessions_)
     if (key.owner == owner)
       self_->send<caf::message_priority::high>(x.session, self_->child(ctx), atom::forget_v);
 }
 
-void partition_state::passivate(const session_key& key, entry& x) {
-  x.passivating = true;
-  self_
-      ->request<caf::message_priority::high>(x.session, parts_->options.store_timeout, context{},
-                                             atom::passivate_v)
-      .then(
-          [this, key](bool ended) {
-            // An ended session's `down` releases what was held.
-            if (!ended)
-              stays(key);
-          },
-          [this, key](const caf::error&) { release(key); });
-}
-
 void partition_state::release(const session_key& key) {
   auto at = sessions_.find(key);
-  if (at == sessions_.end())
+  if (at == sessions_.end() || !at->second.passivating)
     return;
-  auto held = std::exchange(at->second.held, {});
-  auto listeners = std::exchange(at->second.listeners, {});
-  at->second.passivating = false;
-  for (auto& x : listeners)
-    listen({}, x.client, key.owner, key.conversation, x.what);
-  for (auto& turn : held)
-    forward(at->second, std::move(turn));
-}
-
-void partition_state::stays(const session_key& key) {
+  auto& x = at->second;
+  leaving_.erase(x.session.id());
+  auto held = std::exchange(x.passivating, nullptr);
   // Not asked again before others were.
-  if (auto at = sessions_.find(key); at != sessions_.end())
-    at->second.last_used = self_->nanos();
-  release(key);
+  x.last_used = self_->nanos();
+  x.outdated = false;
+  values_.enter(x.session.id(), x.worth, x.place->bytes);
+  for (auto& y : held->listeners)
+    listen({}, y.client, key.owner, key.conversation, y.what);
+  for (auto& turn : held->turns)
+    forward(x, std::move(turn));
+  relieve();
 }
 
 void partition_state::down(const caf::down_msg& x) {
-  if (shard_ && x.source == shard_) {
+  if (shard_ && x.source == shard_)
     shard_down(x.reason);
+  else
+    ended(x.source.id());
+}
+
+void partition_state::ended(caf::actor_id id) {
+  auto at = by_id_.find(id);
+  if (at == by_id_.end())
     return;
-  }
-  auto at = keys_.find(x.source.id());
-  if (at == keys_.end())
-    return;
-  auto node = sessions_.extract(at->second);
-  keys_.erase(at);
-  if (!node.empty()) {
-    for (auto& y : node.mapped().listeners)
+  auto node = sessions_.extract(at->second->first);
+  by_id_.erase(at);
+  leaving_.erase(id);
+  --parts_->memory->live;
+  keep_context(node.key(), node.mapped());
+  if (auto held = std::move(node.mapped().passivating)) {
+    for (auto& y : held->listeners)
       listen({}, y.client, node.key().owner, node.key().conversation, y.what);
-    for (auto& turn : node.mapped().held)
+    for (auto& turn : held->turns)
       say(std::move(turn));
   }
+  values_.tidy(sessions_.size(), [this](auto y) { return worth_of(y); });
+  relieve();
   end_if_drained();
 }
 
@@ -173,6 +208,7 @@ void partition_state::shard_down(const caf::error& reason) {
 caf::result<atom::drained> partition_state::drain(const context& ctx) {
   draining_ = true;
   drained_ = self_->make_response_promise<atom::drained>();
+  kept_.clear();
   for (auto& [key, x] : sessions_)
     self_->send<caf::message_priority::high>(x.session, self_->child(ctx), atom::drain_v);
   auto promise = drained_;
@@ -185,34 +221,12 @@ void partition_state::end_if_drained() {
     drained_.deliver(atom::drained_v);
 }
 
-void partition_state::arm() {
-  if (armed_)
-    return;
-  armed_ = true;
-  self_->delayed_send<caf::message_priority::high>(self_, parts_->options.idle_timeout / 4,
-                                                   context{}, atom::tick_v);
-}
-
-void partition_state::tick() {
-  armed_ = false;
-  auto idle_since = self_->nanos() - parts_->options.idle_timeout.count();
-  size_t asked = 0;
-  for (auto& [key, x] : sessions_) {
-    if (x.passivating || x.last_used > idle_since)
-      continue;
-    passivate(key, x);
-    if (++asked == max_passivations)
-      break;
-  }
-  if (!sessions_.empty())
-    arm();
-}
-
 listened_partition_actor::behavior_type
 partition(actor_of<listened_partition_actor, partition_state>* self,
-          std::shared_ptr<const session_parts> parts, shard_factory make_shard) {
+          std::shared_ptr<const session_parts> parts, shard_factory make_shard,
+          listened_partition_actor successor) {
   auto& state = self->state;
-  state.init(self, std::move(parts), std::move(make_shard));
+  state.init(self, std::move(parts), std::move(make_shard), std::move(successor));
   self->set_down_handler([&state](caf::down_msg& x) { state.down(x); });
   return {
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
@@ -228,13 +242,14 @@ partition(actor_of<listened_partition_actor, partition_state>* self,
       [&state](const context& ctx, atom::drain) { return state.drain(ctx); },
       [&state](const context&, atom::tick) { state.tick(); },
       [self](const context& ctx, atom::recall v, memory_query& x) {
-        return self->delegate(self->state.shard(), self->child(ctx), v, std::move(x));
+        return self->delegate(self->state.memories(), self->child(ctx), v, std::move(x));
       },
       [self](const context& ctx, atom::remember v, memory_write& x) {
-        return self->delegate(self->state.shard(), self->child(ctx), v, std::move(x));
+        self->state.written(x.owner);
+        return self->delegate(self->state.memories(), self->child(ctx), v, std::move(x));
       },
       [self](const context& ctx, atom::list v, memory_page_query& x) {
-        return self->delegate(self->state.shard(), self->child(ctx), v, std::move(x));
+        return self->delegate(self->state.memories(), self->child(ctx), v, std::move(x));
       },
       [self](const context& ctx, atom::remove v, owner_key& owner, std::string& id) {
         return self->state.erase<bool>(ctx, owner, v, owner, std::move(id));

@@ -3,8 +3,11 @@
 #include <deque>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "actors/kept_contexts.hpp"
 #include "actors/session.hpp"
+#include "actors/session_values.hpp"
 #include "runtime/base_actor.hpp"
 
 namespace sotto {
@@ -14,9 +17,12 @@ using shard_factory = std::function<shard_actor(caf::actor_system&)>;
 
 /// PARTITION's state: supervises one shard and the sessions of its owners.
 ///
-/// A session is virtual: started by its first turn, ended when idle, started again by the next. A
-/// session that fails is forgotten and starts anew; a shard that fails takes the sessions that
-/// hold it with it, and too many failures in a row end the partition.
+/// A session is virtual: started by its first turn, ended when idle or, the least valuable first,
+/// when the node holds too much (`session_values`, `memory_account`); started again by the next
+/// turn, with the end of its conversation where that is kept. A session that fails is forgotten and
+/// starts anew; a shard that fails takes the sessions that hold it with it, and too many failures
+/// in a row end the partition. One that moves to another node ends what runs and hands what is new
+/// to its successor.
 class partition_state {
 public:
   static inline const char* name = "partition";
@@ -26,8 +32,13 @@ public:
   /// Runs when the partition ends, for whatever reason: its sessions and its shard end with it.
   ~partition_state();
 
-  void init(self_pointer self, std::shared_ptr<const session_parts> parts,
-            shard_factory make_shard);
+  void init(self_pointer self, std::shared_ptr<const session_parts> parts, shard_factory make_shard,
+            listened_partition_actor successor);
+
+  /// Whoever gets what comes from now on; nobody unless the partition moves away.
+  const listened_partition_actor* successor() const {
+    return draining_ && successor_ ? &successor_ : nullptr;
+  }
 
   void say(waiting_turn turn);
   void cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
@@ -43,17 +54,29 @@ public:
   template <class Result, class... Ts>
   caf::typed_response_promise<Result> erase(const context& ctx, const owner_key& owner, Ts... xs) {
     auto promise = self_->template make_response_promise<Result>();
-    self_->request(shard(), parts_->options.store_timeout, self_->child(ctx), std::move(xs)...)
+    self_->request(memories(), parts_->options.store_timeout, self_->child(ctx), std::move(xs)...)
         .then(
             [this, ctx, owner, promise](Result& x) mutable {
               invalidate(ctx, owner);
               promise.deliver(std::move(x));
             },
-            [promise](caf::error& err) mutable { promise.deliver(std::move(err)); });
+            [this, ctx, owner, promise](caf::error& err) mutable {
+              invalidate(ctx, owner); // it may have been done all the same
+              promise.deliver(std::move(err));
+            });
     return promise;
   }
 
+  /// Somebody else than its sessions writes to an owner: what they hold may lack it, and is not
+  /// kept when they leave.
+  void written(const owner_key& owner);
+
   const shard_actor& shard();
+
+  /// Who has the owners' memories: the shard, or who comes after.
+  memory_actor memories() {
+    return successor() ? memory_actor{*successor()} : memory_actor{shard()};
+  }
 
 private:
   struct session_key {
@@ -70,21 +93,37 @@ private:
     event_client_actor client;
     subscription what;
   };
-  struct entry {
-    listened_session_actor session;
-    int64_t last_used = 0;
-    /// Asked to end; turns that come meanwhile are held until it has answered.
-    bool passivating = false;
-    std::deque<waiting_turn> held;
+  /// What comes while a session is asked to end; it waits until that has answered.
+  struct waiting_room {
+    std::vector<waiting_turn> turns;
     std::vector<held_listener> listeners;
   };
+  struct entry {
+    listened_session_actor session;
+    std::shared_ptr<session_place> place;
+    int64_t started = 0;
+    int64_t last_used = 0;
+    session_worth worth;
+    /// Set while it is asked to end.
+    std::unique_ptr<waiting_room> passivating;
+    /// What it leaves is not to be kept.
+    bool outdated = false;
+  };
+  using session_map = std::unordered_map<session_key, entry, key_hash>;
 
   void invalidate(const context& ctx, const owner_key& owner);
-  entry& activate(const session_key& key, bool ephemeral);
+  /// Nothing where there is no room for another.
+  entry* activate(const session_key& key, bool ephemeral);
   void forward(entry& to, waiting_turn turn);
-  void passivate(const session_key& key, entry& x);
+  bool make_room();
+  session_map::value_type* least_valuable();
+  const session_worth* worth_of(caf::actor_id id) const;
+  void passivate(session_map::value_type& x, leaving why);
+  bool lacks_writes(const owner_key& owner, const entry& x) const;
+  void keep_context(const session_key& key, entry& x);
+  void relieve();
+  void ended(caf::actor_id id);
   void release(const session_key& key);
-  void stays(const session_key& key);
   void shard_down(const caf::error& reason);
   void end_if_drained();
   void arm();
@@ -93,8 +132,20 @@ private:
   std::shared_ptr<const session_parts> parts_;
   shard_factory make_shard_;
   shard_actor shard_;
-  std::unordered_map<session_key, entry, key_hash> sessions_;
-  std::unordered_map<caf::actor_id, session_key> keys_;
+  listened_partition_actor successor_;
+  session_map sessions_;
+  std::unordered_map<caf::actor_id, session_map::value_type*> by_id_;
+  session_values values_;
+  kept_contexts kept_;
+  /// When owners were last written to (nanoseconds); of all others, at latest then.
+  std::unordered_map<owner_key, int64_t> written_;
+  int64_t written_before_ = 0;
+  /// Sessions asked to end, those that are to be because they are idle, and how many more because
+  /// the node holds too much.
+  std::unordered_set<caf::actor_id> leaving_;
+  std::vector<caf::actor_id> idle_;
+  size_t excess_ = 0;
+  int64_t looked_ = 0;
   bool armed_ = false;
   bool draining_ = false;
   caf::typed_response_promise<atom::drained> drained_;
@@ -104,6 +155,7 @@ private:
 
 listened_partition_actor::behavior_type
 partition(actor_of<listened_partition_actor, partition_state>* self,
-          std::shared_ptr<const session_parts> parts, shard_factory make_shard);
+          std::shared_ptr<const session_parts> parts, shard_factory make_shard,
+          listened_partition_actor successor);
 
 } // namespace sotto

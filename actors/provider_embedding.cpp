@@ -1,7 +1,10 @@
 #include "actors/provider_embedding.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
+#include <fmt/format.h>
 #include <xxhash.h>
 
 #include "actors/openai_embeddings.hpp"
@@ -46,6 +49,32 @@ http_events events_for(const provider_embedding_actor& to, uint64_t number) {
           }};
 }
 
+/// Longest wait for the cache that nodes share; it bounds its own steps.
+constexpr caf::timespan shared_patience = std::chrono::milliseconds{500};
+
+/// Of a text under an embedder, in the cache that nodes share.
+std::string shared_key(const embedding_options& with, const std::string& text) {
+  auto space = with.space();
+  auto of_space = XXH3_64bits(space.data(), space.size());
+  auto of_text = XXH3_128bits_withSeed(text.data(), text.size(), of_space);
+  return fmt::format("vector:{:016x}:{:016x}{:016x}", of_space, of_text.high64, of_text.low64);
+}
+
+/// As little-endian floats, like every machine this runs on has them.
+std::string bytes_of(const std::vector<float>& x) {
+  return {reinterpret_cast<const char*>(x.data()), x.size() * sizeof(float)};
+}
+
+/// Nothing where it is no vector of as many dimensions (0: any).
+std::vector<float> read_vector(const std::string& bytes, size_t dimensions) {
+  std::vector<float> x(bytes.size() / sizeof(float));
+  if (bytes.size() % sizeof(float) != 0 || (dimensions != 0 && x.size() != dimensions))
+    return {};
+  std::memcpy(x.data(), bytes.data(), bytes.size());
+  auto finite = std::all_of(x.begin(), x.end(), [](float y) { return std::isfinite(y); });
+  return finite ? x : std::vector<float>{};
+}
+
 bool passes(unsigned status) {
   return status == 408 || status == 429 || status >= 500;
 }
@@ -83,8 +112,9 @@ provider_embedding_state::~provider_embedding_state() {
 }
 
 void provider_embedding_state::init(self_pointer self, embedding_options options,
-                                    link_function connect) {
+                                    link_function connect, shared_cache_actor shared) {
   self_ = self;
+  shared_ = std::move(shared);
   options_ = std::move(options);
   connect_ = std::move(connect);
   cache_ = std::make_unique<vector_cache>(options_.cache);
@@ -119,6 +149,40 @@ void provider_embedding_state::run(embedding_operation::run job) {
   }
   hits_->Increment(static_cast<double>(x.job->items.size() - x.texts.size()));
   misses_->Increment(static_cast<double>(x.texts.size()));
+  if (x.texts.empty())
+    finish(number, std::vector<std::vector<float>>{});
+  else if (shared_)
+    ask_shared(number);
+  else
+    post(number, x);
+}
+
+void provider_embedding_state::ask_shared(uint64_t number) {
+  std::vector<std::string> keys;
+  for (auto& text : calls_.at(number).texts)
+    keys.push_back(shared_key(options_, text));
+  self_->request(shared_, shared_patience, context{}, atom::load_v, std::move(keys))
+      .then([this, number](const std::vector<std::string>& values) { found(number, values); },
+            [this, number](const caf::error&) { found(number, {}); });
+}
+
+void provider_embedding_state::found(uint64_t number, const std::vector<std::string>& values) {
+  auto& x = calls_.at(number);
+  std::vector<std::string> texts;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < x.texts.size(); ++i) {
+    auto vector = i < values.size() ? read_vector(values[i], dimensions_) : std::vector<float>{};
+    if (vector.empty()) {
+      texts.push_back(std::move(x.texts[i]));
+      places.push_back(x.places[i]);
+      continue;
+    }
+    dimensions_ = vector.size();
+    cache_->add(x.texts[i], vector);
+    x.results[x.places[i]].emplace<0>(std::move(vector));
+  }
+  x.texts = std::move(texts);
+  x.places = std::move(places);
   if (x.texts.empty())
     finish(number, std::vector<std::vector<float>>{});
   else
@@ -233,6 +297,13 @@ void provider_embedding_state::finish(uint64_t number,
   if (auto* why = std::get_if<failure>(&got))
     return x.job->refuse(std::move(*why));
   auto& vectors = std::get<0>(got);
+  std::vector<std::string> keys, values;
+  for (size_t i = 0; shared_ && i < vectors.size(); ++i) {
+    keys.push_back(shared_key(options_, x.texts[i]));
+    values.push_back(bytes_of(vectors[i]));
+  }
+  if (!keys.empty())
+    self_->send(shared_, context{}, atom::write_v, std::move(keys), std::move(values));
   for (size_t i = 0; i < vectors.size(); ++i) {
     dimensions_ = vectors[i].size();
     cache_->add(x.texts[i], vectors[i]);
@@ -244,9 +315,9 @@ void provider_embedding_state::finish(uint64_t number,
 
 provider_embedding_actor::behavior_type
 provider_embedding(actor_of<provider_embedding_actor, provider_embedding_state>* self,
-                   embedding_options options, link_function connect) {
+                   embedding_options options, link_function connect, shared_cache_actor shared) {
   auto& state = self->state;
-  state.init(self, std::move(options), std::move(connect));
+  state.init(self, std::move(options), std::move(connect), std::move(shared));
   return {
       [&state](const context&, atom::run, started_batch& x) {
         state.run(std::static_pointer_cast<embedding_operation::run::element_type>(x.what));

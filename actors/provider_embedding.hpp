@@ -12,6 +12,7 @@
 #include "actors/llm_connection.hpp"
 #include "actors/senses.hpp"
 #include "config/embedding_options.hpp"
+#include "messages/shared_cache.hpp"
 
 namespace sotto {
 
@@ -53,11 +54,11 @@ using provider_embedding_actor =
 /// Makes a kept-alive connection to the provider.
 using link_function = std::function<caf::expected<std::shared_ptr<http_link>>()>;
 
-/// PROVIDER EMBEDDING's state. A batch asks for those of its texts that are not in the cache, in
-/// one call. What may pass (no connection, time-outs, 408, 429, 5xx) is tried again after a pause
-/// that doubles, with jitter, and is `ec::unavailable` in the end; while the provider keeps failing
-/// a circuit breaker refuses at once. What the provider says of the texts themselves fails the
-/// batch, which its batcher then halves.
+/// PROVIDER EMBEDDING's state. A batch asks for those of its texts that are neither in the cache
+/// nor in the one that nodes share, in one call. What may pass (no connection, time-outs, 408, 429,
+/// 5xx) is tried again after a pause that doubles, with jitter, and is `ec::unavailable` in the
+/// end; while the provider keeps failing a circuit breaker refuses at once. What the provider says
+/// of the texts themselves fails the batch, which its batcher then halves.
 class provider_embedding_state {
 public:
   static inline const char* name = "provider_embedding";
@@ -66,7 +67,8 @@ public:
 
   ~provider_embedding_state();
 
-  void init(self_pointer self, embedding_options options, link_function connect);
+  void init(self_pointer self, embedding_options options, link_function connect,
+            shared_cache_actor shared);
   void run(embedding_operation::run job);
   void event(uint64_t number, upstream_event x);
   void again(uint64_t number);
@@ -85,6 +87,8 @@ private:
     uint32_t attempts = 0;
   };
 
+  void ask_shared(uint64_t number);
+  void found(uint64_t number, const std::vector<std::string>& values);
   void post(uint64_t number, call& x);
   void ended(uint64_t number);
   void failed(uint64_t number, failure why, bool may_pass, int64_t at_least = 0);
@@ -93,6 +97,7 @@ private:
   self_pointer self_ = nullptr;
   embedding_options options_;
   link_function connect_;
+  shared_cache_actor shared_;
   std::unique_ptr<vector_cache> cache_;
   std::unique_ptr<circuit_breaker> breaker_;
   splitmix jitter_{0};
@@ -109,7 +114,7 @@ private:
 
 provider_embedding_actor::behavior_type
 provider_embedding(actor_of<provider_embedding_actor, provider_embedding_state>* self,
-                   embedding_options options, link_function connect);
+                   embedding_options options, link_function connect, shared_cache_actor shared);
 
 /// What EMBEDDING does with a provider.
 embedding_operation embedding_work(const embedding_options& options,

@@ -4,16 +4,29 @@
 #include <algorithm>
 
 #include "messages/admission.hpp"
+#include "messages/moved.hpp"
 #include "runtime/logging.hpp"
 
 namespace sotto {
 
 void session_state::init(self_pointer self, std::shared_ptr<const session_parts> parts,
-                         shard_actor shard, bool ephemeral) {
+                         shard_actor shard, bool ephemeral, std::shared_ptr<session_place> place) {
   self_ = self;
   parts_ = std::move(parts);
   shard_ = std::move(shard);
   ephemeral_ = ephemeral;
+  place_ = std::move(place);
+  if (auto known = std::move(place_->context)) {
+    recent_ = std::move(known->lines);
+    before_ = std::move(known->before);
+    recent_loaded_ = true;
+  }
+  settle();
+}
+
+session_state::~session_state() {
+  if (place_)
+    parts_->memory->session_bytes -= place_->bytes;
 }
 
 void session_state::say(waiting_turn turn) {
@@ -37,11 +50,13 @@ void session_state::start_next() {
   auto next = waiting_ ? waiting_->pop() : std::nullopt;
   if (!next) {
     waiting_.reset();
+    settle();
     if ((ephemeral_ || draining_) && !speaking_)
       self_->quit();
     return;
   }
   turn_ = std::make_unique<running_turn>();
+  place_->busy_until = session_place::always;
   static_cast<queued_turn&>(*turn_) = std::move(*next);
   ++turn_number_;
   turn_->step = parts_->load->step.load(std::memory_order_relaxed);
@@ -169,6 +184,9 @@ void session_state::stored(uint64_t turn, const failure& why, const memory_recei
   if (!is_current(turn) || turn_->store_due == 0)
     return;
   turn_->store_due = 0;
+  // Whoever owns the conversation now has not heard of this turn: it is not to be acknowledged.
+  if (has_moved(why))
+    return fail(why);
   turn_->reply.memory_stored = !why;
   if (why) {
     warn_seldom("session store", "session could not store a turn: " + why.message);
@@ -234,6 +252,9 @@ bool session_state::passivate() {
   // What PARTITION sent before this waits in the mailbox by now.
   if (turn_ || waiting_ || summary_ || speaking_ || listened() || self_->backlog() > 0)
     return false;
+  if (recent_loaded_ && !ephemeral_)
+    place_->context = std::make_unique<conversation_context>(
+        conversation_context{std::move(recent_), std::move(before_)});
   self_->quit();
   return true;
 }
@@ -255,6 +276,7 @@ void session_state::forget() {
     events_->mood.clear();
   if (speaking_ && !speaking_->storing)
     stop_speaking();
+  settle();
 }
 
 int64_t session_state::next_due() const {
@@ -306,9 +328,10 @@ void session_state::give_up(const failure& why) {
 
 listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,
                                               std::shared_ptr<const session_parts> parts,
-                                              shard_actor shard, bool ephemeral) {
+                                              shard_actor shard, bool ephemeral,
+                                              std::shared_ptr<session_place> place) {
   auto& state = self->state;
-  state.init(self, std::move(parts), std::move(shard), ephemeral);
+  state.init(self, std::move(parts), std::move(shard), ephemeral, std::move(place));
   self->set_exception_handler([&state](std::exception_ptr&) -> caf::error {
     state.give_up({ec::internal, "the session failed while it ran this turn", {}});
     return caf::make_error(caf::sec::runtime_error, "session failed");

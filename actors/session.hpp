@@ -5,8 +5,10 @@
 
 #include "actors/prompt.hpp"
 #include "actors/session_events.hpp"
+#include "actors/session_place.hpp"
 #include "config/admission_options.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/memory_account.hpp"
 #include "runtime/node_load.hpp"
 
 namespace sotto {
@@ -16,6 +18,8 @@ struct session_parts {
   session_options options;
   admission_options admission;
   std::shared_ptr<const node_load> load = std::make_shared<node_load>();
+  /// Of the node.
+  std::shared_ptr<memory_account> memory = std::make_shared<memory_account>();
   std::unordered_map<std::string, persona_options> personas;
   emotion_actor emotion;
   analyser_actor topics;
@@ -96,8 +100,10 @@ public:
 
   using self_pointer = actor_of<listened_session_actor, session_state>*;
 
+  ~session_state();
+
   void init(self_pointer self, std::shared_ptr<const session_parts> parts, shard_actor shard,
-            bool ephemeral);
+            bool ephemeral, std::shared_ptr<session_place> place);
 
   void say(waiting_turn turn);
   void cancel(const turn_client_actor& client, uint64_t ticket, bool lost);
@@ -138,6 +144,9 @@ private:
   void trim();
 
   void start_next();
+  /// Tells PARTITION what the session holds now, and whether it could end.
+  void settle();
+  size_t bytes() const;
   void start_helpers();
   void ask_emotion();
   void ask_analysers();
@@ -185,6 +194,7 @@ private:
   self_pointer self_ = nullptr;
   std::shared_ptr<const session_parts> parts_;
   shard_actor shard_;
+  std::shared_ptr<session_place> place_;
   bool ephemeral_ = false;
   bool draining_ = false;
   bool armed_ = false;
@@ -243,8 +253,10 @@ void session_state::tell(const queued_turn& turn, Verb verb, T what) {
 }
 
 /// Starts a conversation; `ephemeral` ones (of nobody, not remembered) end after their first turn.
+/// `place` is never nothing.
 listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,
                                               std::shared_ptr<const session_parts> parts,
-                                              shard_actor shard, bool ephemeral);
+                                              shard_actor shard, bool ephemeral,
+                                              std::shared_ptr<session_place> place);
 
 } // namespace sotto

@@ -27,6 +27,13 @@ std::optional<session_events::listener> session_events::listen(const event_clien
   return gone;
 }
 
+int64_t session_events::listened_until() const {
+  int64_t result = 0;
+  for (auto& x : listeners_)
+    result = std::max(result, x.until);
+  return result;
+}
+
 bool session_events::heard(int64_t now, uint8_t kinds) {
   std::erase_if(listeners_, [&](auto& x) { return x.until <= now; });
   return std::ranges::any_of(listeners_, [&](auto& x) { return (x.kinds & kinds) != 0; });

@@ -30,6 +30,9 @@ public:
   /// Whether somebody listens, and for one of `kinds`.
   bool heard(int64_t now, uint8_t kinds = all_events);
 
+  /// When the last lease ends; 0 where nobody listens.
+  int64_t listened_until() const;
+
   template <class F>
   void each(session_event::kind what, int64_t now, F f) {
     if (heard(now, event_bit(what)))

@@ -44,6 +44,7 @@ void session_state::listen(const context& ctx, const event_client_actor& client,
     lapsed.conversation = events_->conversation;
     self_->send(gone->client, self_->child(ctx), atom::event_v, std::move(lapsed));
   }
+  settle();
   await_silence();
 }
 
@@ -131,6 +132,7 @@ void session_state::silent() {
 
 void session_state::speak() {
   speaking_ = std::make_unique<speech>();
+  settle();
   speaking_->ticket = ++turn_number_;
   speaking_->persona = events_->persona;
   auto budget = parts_->options.turn_timeout;
@@ -259,6 +261,7 @@ void session_state::stop_speaking() {
   if (!turn_ || !turn_->generating)
     tell_typing(speaking_->ctx, false);
   speaking_.reset();
+  settle();
   await_silence();
   if (draining_ && !turn_)
     self_->quit();

@@ -93,11 +93,13 @@ void session_state::keep_summary(summary_record record) {
               trim();
             }
             summary_.reset();
+            settle();
           },
           [this](const caf::error& err) {
             warn_seldom("session summary",
                         "session could not keep a summary: " + to_failure(err).message);
             summary_.reset();
+            settle();
           });
 }
 

@@ -6,13 +6,28 @@
 
 namespace sotto {
 
+namespace {
+
+failure in_doubt() {
+  return {ec::unavailable, "it is being found out what is stored of this owner", {}, 1};
+}
+
+} // namespace
+
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
-                       store_reader_actor reader, shard_embedder embedder) {
+                       store_reader_actor reader, shard_embedder embedder,
+                       std::shared_ptr<memory_account> memory) {
   self_ = self;
   options_ = options;
   writer_ = std::move(writer);
   reader_ = std::move(reader);
   embedder_ = std::move(embedder);
+  memory_ = std::move(memory);
+}
+
+shard_state::~shard_state() {
+  if (memory_)
+    count_bytes(-static_cast<int64_t>(bytes_));
 }
 
 // -- loading ----------------------------------------------------------------------------------
@@ -22,6 +37,7 @@ void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor
   if (isnew) {
     at->second = std::make_unique<entry>();
     at->second->since = self_->nanos();
+    ++loading_;
     auto ask = self_->child(ctx);
     ask.deadline = 0; // whoever waits may give up, the next one wants the owner all the same
     self_->send(reader_, ask, atom::load_v, shard_actor{self_}, owner);
@@ -29,7 +45,9 @@ void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor
   }
   auto& x = *at->second;
   x.last_used = self_->nanos();
-  if (!x.loading) {
+  if (!x.loading && x.owner.doubtful) {
+    visit(nullptr, in_doubt());
+  } else if (!x.loading) {
     visit(&x.owner, {});
     embed_missing(owner, x.owner);
   } else if (x.waiting.size() < options_.max_waiting) {
@@ -44,6 +62,7 @@ void shard_state::loaded(memory_write found, const failure& why) {
   if (at == owners_.end() || !at->second->loading)
     return;
   auto waiting = std::exchange(at->second->waiting, {});
+  --loading_;
   if (why) {
     // Forgotten, so that the next request tries again.
     owners_.erase(at);
@@ -66,6 +85,15 @@ void shard_state::loaded(memory_write found, const failure& why) {
     visit(&x.owner, {});
   embed_missing(found.owner, x.owner);
   evict();
+}
+
+failure shard_state::pointless(const context& ctx, const caf::response_promise& promise) {
+  if (ctx.late(self_->nanos()))
+    return {ec::timeout, "the deadline passed while the request waited", {}};
+  auto& client = promise.source();
+  if (client && client->get()->getf(caf::abstract_actor::is_terminated_flag))
+    return {ec::cancelled, "nobody waits for the answer", {}};
+  return {};
 }
 
 // -- reading ----------------------------------------------------------------------------------
@@ -113,6 +141,10 @@ caf::result<memory_receipt> shard_state::remember(const context& ctx, memory_wri
 
 void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memory_write write,
                                   caf::typed_response_promise<memory_receipt> promise) {
+  if (owner.doubtful) {
+    promise.deliver(to_error(in_doubt()));
+    return;
+  }
   if (owner.erasing != 0) {
     pending_.at(owner.erasing)
         .done.push_back([this, ctx, write = std::move(write), promise](loaded_owner& x,
@@ -120,6 +152,24 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
           remember_loaded(ctx, x, std::move(write), promise);
         });
     return;
+  }
+  if (auto why = pointless(ctx, promise)) { // it may have waited for a removal
+    promise.deliver(to_error(why));
+    return;
+  }
+  for (auto& x : write.turns) {
+    if (auto ticket = under_way(owner, x.conversation, x.key)) {
+      pending_.at(ticket).done.push_back(
+          [this, ctx, write = std::move(write), promise](loaded_owner& y, const failure&) mutable {
+            remember_loaded(ctx, y, std::move(write), promise);
+          });
+      return;
+    }
+    // Another run of it, by a session that is no more, was first.
+    if (owner.turns.over(x)) {
+      promise.deliver(to_error({ec::cancelled, "this turn was stored before", "idempotency_key"}));
+      return;
+    }
   }
   memory_receipt receipt;
   store_write out;
@@ -254,6 +304,8 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   x.since = self_->nanos();
   pending_.emplace(ticket, std::move(x));
   ++owner.writes_under_way;
+  for (auto& y : write.turns)
+    owner.turns_under_way.emplace_back(turn_journal::place_of(y.conversation, y.key), ticket);
   if (write.what == store_write::kind::remove || write.what == store_write::kind::forget) {
     owner.erasing = ticket;
     owner.erased = self_->unix_micros();
@@ -274,11 +326,23 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
   --x.owner.writes_under_way;
   if (x.owner.erasing == ticket)
     x.owner.erasing = 0;
+  x.owner.doubtful = x.owner.doubtful || why.code == ec::timeout;
+  std::erase_if(x.owner.turns_under_way, [&](auto& y) { return y.second == ticket; });
   for (auto& done : node.mapped().done)
     done(x.owner, why);
   embed_missing(node.mapped().owner, x.owner);
   weigh(x);
+  let_go(node.mapped().owner);
   evict();
+}
+
+void shard_state::let_go(const owner_key& key) {
+  auto at = owners_.find(key);
+  auto& x = at->second->owner;
+  if (!x.doubtful || x.writes_under_way > 0 || x.embedding)
+    return;
+  bytes_ -= at->second->bytes;
+  owners_.erase(at);
 }
 
 std::string shard_state::new_id() {
@@ -289,15 +353,22 @@ std::string shard_state::new_id() {
 // -- memory and time ---------------------------------------------------------------------------
 
 void shard_state::weigh(entry& x) {
-  bytes_ -= x.bytes;
-  x.bytes = x.owner.index.bytes() + x.owner.turns.bytes();
+  constexpr size_t entry_bytes = sizeof(entry) + 128;
+  auto before = x.bytes;
+  x.bytes = entry_bytes + x.owner.index.bytes() + x.owner.turns.bytes();
   for (auto& [name, y] : x.owner.summaries)
     x.bytes += 2 * name.size() + y.text.size() + sizeof(y);
-  bytes_ += x.bytes;
+  bytes_ += x.bytes - before;
+  count_bytes(static_cast<int64_t>(x.bytes) - static_cast<int64_t>(before));
+}
+
+void shard_state::count_bytes(int64_t change) {
+  memory_->owner_bytes.fetch_add(change, std::memory_order_relaxed);
 }
 
 void shard_state::evict() {
-  if (bytes_ <= options_.max_bytes)
+  auto excess = memory_->excess_bytes();
+  if (bytes_ <= options_.max_bytes && excess == 0)
     return;
   std::vector<std::pair<int64_t, const owner_key*>> cold;
   for (auto& [key, x] : owners_)
@@ -305,10 +376,14 @@ void shard_state::evict() {
       cold.emplace_back(x->last_used, &key);
   std::sort(cold.begin(), cold.end());
   // Down to nine tenths, so that not every write sorts the owners again. The one used last stays.
-  auto goal = options_.max_bytes / 10 * 9;
+  auto goal = std::min(options_.max_bytes, bytes_) / 10 * 9;
+  if (excess > 0)
+    goal = std::min(goal, static_cast<size_t>(static_cast<double>(bytes_) * (1 - excess)));
   for (size_t i = 0; i + 1 < cold.size() && bytes_ > goal; ++i) {
     auto at = owners_.find(*cold[i].second);
     bytes_ -= at->second->bytes;
+    count_bytes(-static_cast<int64_t>(at->second->bytes));
+    ++memory_->owners_evicted;
     owners_.erase(at);
   }
 }
@@ -324,19 +399,10 @@ void shard_state::arm() {
 void shard_state::tick() {
   armed_ = false;
   auto now = self_->nanos();
-  auto waits = false;
-  for (auto& [key, x] : owners_) {
-    if (!x->loading)
-      continue;
-    waits = true;
-    if (now - x->since > options_.load_timeout.count()) {
-      memory_write nothing;
-      nothing.owner = key;
-      loaded(nothing, {ec::timeout, "the owner's memories could not be read in time", {}});
-      waits = true;
-      break; // `loaded` erased an element; the others are seen at the next tick
-    }
-  }
+  auto waits = loading_ > 0;
+  if (waits)
+    expire_loads(now);
+  evict();
   for (auto& [ticket, x] : pending_) {
     waits = true;
     // The write may still succeed, and is taken into the index then.
@@ -344,15 +410,28 @@ void shard_state::tick() {
       std::exchange(x.give_up, nullptr)(
           {ec::timeout, "the store did not answer in time; the outcome is not known", {}});
   }
-  if (waits)
+  // Where memory has no limit nobody has to look after it.
+  if (waits || (owners_.size() > 1 && memory_->max_bytes != memory_account::no_limit))
     arm();
+}
+
+void shard_state::expire_loads(int64_t now) {
+  for (auto& [key, x] : owners_) {
+    if (x->loading && now - x->since > options_.load_timeout.count()) {
+      memory_write nothing;
+      nothing.owner = key;
+      loaded(nothing, {ec::timeout, "the owner's memories could not be read in time", {}});
+      break; // `loaded` erased an element; the others are seen at the next tick
+    }
+  }
 }
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 shard_embedder embedder) {
+                                 shard_embedder embedder, std::shared_ptr<memory_account> memory) {
   auto& state = self->state;
-  state.init(self, options, std::move(writer), std::move(reader), std::move(embedder));
+  state.init(self, options, std::move(writer), std::move(reader), std::move(embedder),
+             std::move(memory));
   return {
       [&state](const context& ctx, atom::recall, memory_query& x) {
         return state.recall(ctx, std::move(x));

@@ -10,6 +10,7 @@
 #include "actors/turn_journal.hpp"
 #include "config/shard_options.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/memory_account.hpp"
 
 namespace sotto {
 
@@ -27,7 +28,8 @@ struct shard_embedder {
 };
 
 /// SHARD's state: the memories of a partition's owners. An owner is loaded when first asked for,
-/// and evicted, least recently used first, when the shard holds more than its share.
+/// and evicted, least recently used first, when the shard holds more than its share or the node too
+/// much (`memory_account`).
 ///
 /// With a provider, memories that come without an embedding, or with one of another embedder, are
 /// found by their words until the provider has embedded them; that is asked for when their owner is
@@ -41,8 +43,11 @@ public:
 
   using self_pointer = actor_of<shard_actor, shard_state>*;
 
+  ~shard_state();
+
   void init(self_pointer self, shard_options options, store_writer_actor writer,
-            store_reader_actor reader, shard_embedder embedder);
+            store_reader_actor reader, shard_embedder embedder,
+            std::shared_ptr<memory_account> memory);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
   caf::result<conversation_end> recent(const context& ctx, owner_key owner,
@@ -68,6 +73,8 @@ private:
     };
     std::unordered_map<std::string, pending_id> pending_ids;
     turn_journal turns;
+    /// Places of turns whose records are on their way to the store, with the ticket of the write.
+    std::vector<std::pair<std::string, uint64_t>> turns_under_way;
     /// By conversation.
     std::unordered_map<std::string, summary_record> summaries;
     uint64_t next_seq = 1;
@@ -79,6 +86,9 @@ private:
     int64_t erased = 0;
     /// A provider was asked for embeddings of this owner's.
     bool embedding = false;
+    /// It is not known what the store holds: loaded anew when nothing is under way any more, and
+    /// refused until then.
+    bool doubtful = false;
     /// Not before this time again (nanoseconds), and never for these.
     int64_t embed_after = 0;
     std::unordered_set<uint64_t> unembeddable;
@@ -90,7 +100,7 @@ private:
   struct entry {
     bool loading = true;
     loaded_owner owner;
-    std::deque<visitor> waiting;
+    std::vector<visitor> waiting;
     int64_t since = 0;
     int64_t last_used = 0;
     size_t bytes = 0;
@@ -108,11 +118,17 @@ private:
     int64_t since = 0;
   };
 
+  /// Why what waited need not be done any more: it is too late, or nobody waits for the answer.
+  failure pointless(const context& ctx, const caf::response_promise& promise);
   template <class T, class F>
   caf::typed_response_promise<T> visit(const context& ctx, const owner_key& owner, F work);
   void with_owner(const context& ctx, const owner_key& owner, visitor visit);
   void remember_loaded(const context& ctx, loaded_owner& owner, memory_write write,
                        caf::typed_response_promise<memory_receipt> promise);
+  void look_up(const context& ctx, loaded_owner& owner, const turn_opening& opening,
+               caf::typed_response_promise<turn_found> promise);
+  static uint64_t under_way(const loaded_owner& owner, const std::string& conversation,
+                            const std::string& key);
   void begin_turn(const context& ctx, loaded_owner& owner, const turn_opening& opening,
                   caf::typed_response_promise<turn_found> promise);
   void take_turns(loaded_owner& owner, store_write& to, std::vector<turn_record> turns,
@@ -126,8 +142,11 @@ private:
                 std::vector<std::vector<float>> vectors);
   void not_embedded(const owner_key& key, const std::vector<uint64_t>& seqs, const failure& why);
   std::string new_id();
+  void let_go(const owner_key& key);
   void weigh(entry& x);
+  void count_bytes(int64_t change);
   void evict();
+  void expire_loads(int64_t now);
   void arm();
 
   self_pointer self_ = nullptr;
@@ -135,6 +154,9 @@ private:
   store_writer_actor writer_;
   store_reader_actor reader_;
   shard_embedder embedder_;
+  std::shared_ptr<memory_account> memory_;
+  /// Owners that are being loaded.
+  size_t loading_ = 0;
   /// Owners whose embeddings a provider was asked for.
   size_t embedding_ = 0;
   std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
@@ -148,18 +170,21 @@ template <class T, class F>
 caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owner_key& owner,
                                                   F work) {
   auto promise = self_->make_response_promise<T>();
-  with_owner(ctx, owner,
-             [promise, work = std::move(work)](loaded_owner* x, const failure& why) mutable {
-               if (x)
-                 work(*x, promise);
-               else
-                 promise.deliver(to_error(why));
-             });
+  with_owner(
+      ctx, owner,
+      [this, ctx, promise, work = std::move(work)](loaded_owner* x, const failure& why) mutable {
+        if (!x)
+          promise.deliver(to_error(why));
+        else if (auto reason = pointless(ctx, promise))
+          promise.deliver(to_error(reason));
+        else
+          work(*x, promise);
+      });
   return promise;
 }
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 shard_embedder embedder);
+                                 shard_embedder embedder, std::shared_ptr<memory_account> memory);
 
 } // namespace sotto

@@ -16,8 +16,8 @@ constexpr int64_t embed_pause = 30'000'000'000;
 } // namespace
 
 void shard_state::embed_missing(const owner_key& key, loaded_owner& owner) {
-  if (!embedder_.provider || owner.embedding || owner.erasing != 0 || embedding_ >= most_embedding
-      || self_->nanos() < owner.embed_after)
+  if (!embedder_.provider || owner.embedding || owner.doubtful || owner.erasing != 0
+      || embedding_ >= most_embedding || self_->nanos() < owner.embed_after)
     return;
   auto missing = owner.index.without_vector(texts_at_once, owner.unembeddable);
   if (missing.empty())
@@ -54,6 +54,8 @@ void shard_state::embedded(const owner_key& key, const std::vector<uint64_t>& se
     out.vectors.push_back(std::move(vectors[i]));
   }
   weigh(entry);
+  if (owner.doubtful)
+    return let_go(key);
   if (out.memories.empty())
     return embed_missing(key, owner);
   // What cannot be stored is asked for again when the owner is loaded the next time.
@@ -66,6 +68,8 @@ void shard_state::not_embedded(const owner_key& key, const std::vector<uint64_t>
   --embedding_;
   auto& owner = owners_.at(key)->owner;
   owner.embedding = false;
+  if (owner.doubtful)
+    return let_go(key);
   // A batcher names the text that it could not do: `input[3]`.
   size_t place = seqs.size();
   constexpr std::string_view before = "input[";

@@ -7,12 +7,35 @@ caf::result<turn_found> shard_state::journal(const context& ctx, turn_opening op
   auto owner = opening.owner;
   return visit<turn_found>(
       ctx, owner, [this, ctx, opening = std::move(opening)](loaded_owner& x, auto& promise) {
-        auto found = x.turns.find(opening, x.index);
-        if (found.what == turn_found::kind::fresh)
-          begin_turn(ctx, x, opening, promise);
-        else
-          promise.deliver(std::move(found));
+        look_up(ctx, x, opening, promise);
       });
+}
+
+/// The ticket of the write that holds a turn's record; 0: there is none.
+uint64_t shard_state::under_way(const loaded_owner& owner, const std::string& conversation,
+                                const std::string& key) {
+  auto place = turn_journal::place_of(conversation, key);
+  for (auto& [which, ticket] : owner.turns_under_way)
+    if (which == place)
+      return ticket;
+  return 0;
+}
+
+void shard_state::look_up(const context& ctx, loaded_owner& owner, const turn_opening& opening,
+                          caf::typed_response_promise<turn_found> promise) {
+  // A turn whose end is on its way to the store would pass for one that was interrupted.
+  if (auto ticket = under_way(owner, opening.conversation, opening.key)) {
+    pending_.at(ticket).done.push_back(
+        [this, ctx, opening, promise](loaded_owner& x, const failure&) {
+          look_up(ctx, x, opening, promise);
+        });
+    return;
+  }
+  auto found = owner.turns.find(opening, owner.index);
+  if (found.what == turn_found::kind::fresh)
+    begin_turn(ctx, owner, opening, promise);
+  else
+    promise.deliver(std::move(found));
 }
 
 void shard_state::begin_turn(const context& ctx, loaded_owner& owner, const turn_opening& opening,

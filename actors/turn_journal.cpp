@@ -134,6 +134,11 @@ int64_t turn_journal::begun(const turn_record& x) const {
   return at == records_.end() ? x.created : at->second.created;
 }
 
+bool turn_journal::over(const turn_record& x) const {
+  auto at = records_.find(place_of(x.conversation, x.key));
+  return at != records_.end() && at->second.reply != 0;
+}
+
 void turn_journal::put(turn_record x) {
   auto place = place_of(x.conversation, x.key);
   auto [at, isnew] = records_.try_emplace(place);
@@ -145,18 +150,19 @@ void turn_journal::put(turn_record x) {
   bytes_ += size_of(at->second);
 }
 
-void turn_journal::drop_oldest() {
-  auto at = records_.find(order_.front().second);
-  if (at != records_.end()) {
-    bytes_ -= size_of(at->second);
-    records_.erase(at);
-  }
-  order_.pop_front();
+void turn_journal::drop(const std::string& place) {
+  auto at = records_.find(place);
+  if (at == records_.end())
+    return;
+  bytes_ -= size_of(at->second);
+  records_.erase(at);
 }
 
 int64_t turn_journal::prune(int64_t since, size_t most) {
-  while (!order_.empty() && (order_.size() > most || order_.front().first < since))
-    drop_oldest();
+  size_t gone = 0;
+  while (gone < order_.size() && (order_.size() - gone > most || order_[gone].first < since))
+    drop(order_[gone++].second);
+  order_.erase(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(gone));
   return order_.empty() ? since : order_.front().first;
 }
 

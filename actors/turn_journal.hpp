@@ -1,8 +1,8 @@
 #pragma once
 
-#include <deque>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "actors/owner_index.hpp"
 #include "messages/journal.hpp"
@@ -18,6 +18,12 @@ public:
   /// When the turn of this record began: what is known of it, or else what it says.
   int64_t begun(const turn_record& x) const;
 
+  /// Whether this turn is known to be over.
+  bool over(const turn_record& x) const;
+
+  /// What tells a turn from the owner's others.
+  static std::string place_of(const std::string& conversation, const std::string& key);
+
   /// Takes a record in the place of the one with the same conversation and key.
   void put(turn_record x);
 
@@ -30,12 +36,11 @@ public:
   size_t bytes() const { return bytes_; }
 
 private:
-  static std::string place_of(const std::string& conversation, const std::string& key);
-  void drop_oldest();
+  void drop(const std::string& place);
 
   std::unordered_map<std::string, turn_record> records_;
   /// By the time of their first record; places, some of which may be gone or have come again.
-  std::deque<std::pair<int64_t, std::string>> order_;
+  std::vector<std::pair<int64_t, std::string>> order_;
   size_t bytes_ = 0;
 };
 

@@ -1,80 +1,15 @@
-#include "config/bind.hpp"
+#include "config/binding.hpp"
 
 #include <limits>
 
-#include "config/rules.hpp"
+#include "config/store_url.hpp"
 
 namespace sotto {
 
-namespace {
-
 using namespace std::chrono_literals;
+using namespace binding;
 
-template <class T, class M, class... Ms>
-auto& field(T& x, M m, Ms... rest) {
-  if constexpr (sizeof...(Ms) == 0)
-    return x.*m;
-  else
-    return field(x.*m, rest...);
-}
-
-/// `path`: pointers to members from T down to the field.
-template <class T, class Rule, class... Path>
-setting<T> key(std::string name, const Rule& rule, std::string help, Path... path) {
-  auto assign = [rule, path...](T& to, const setting_value& value, bool plain) {
-    auto x = rule.read(value, plain);
-    if (x) {
-      auto& target = field(to, path...);
-      target = static_cast<std::remove_reference_t<decltype(target)>>(std::move(*x));
-    }
-    return x.has_value();
-  };
-  auto show = [path...](const T& from) { return Rule::show(field(from, path...)); };
-  return {std::move(name), rule.form(), std::move(help), std::move(assign), std::move(show), false};
-}
-
-template <class T>
-setting<T> required(setting<T> x) {
-  x.required = true;
-  return x;
-}
-
-constexpr rule::duration up_to(caf::timespan most) {
-  return {1ms, most};
-}
-
-constexpr rule::size kib(uint64_t least, uint64_t most) {
-  return {least << 10, most << 10};
-}
-
-bool is_store_url(std::string_view x) {
-  return x.starts_with("sqlite:") && rule::is_text(x);
-}
-
-bool is_path(std::string_view x) {
-  return x.size() < 4096 && x.find('\0') == std::string_view::npos && rule::is_text(x);
-}
-
-bool is_nonempty_path(std::string_view x) {
-  return !x.empty() && is_path(x);
-}
-
-bool is_label(std::string_view x) {
-  return x.size() <= 256 && rule::is_text(x);
-}
-
-constexpr rule::text name{rule::is_name, "a name without slash, at most 100 bytes"};
-constexpr rule::text path{is_path, "a path, or \"\" for none"};
-
-using o = options;
-
-/// A key of one part: part, field.
-template <class Rule, class Part, class Field>
-setting<o> in(Part o::*part, Field Part::*field, std::string name, Rule rule, std::string help) {
-  return key<o>(std::move(name), std::move(rule), std::move(help), part, field);
-}
-
-using settings_table = std::vector<setting<o>>;
+namespace {
 
 void add_node(settings_table& t) {
   using n = node_options;
@@ -180,6 +115,14 @@ void add_session(settings_table& t) {
                  "A session without turns for this long leaves memory"));
   t.push_back(in(p, &s::max_waiting, "session.max_waiting", rule::count{1, 10'000},
                  "Turns that may wait in one conversation"));
+  t.push_back(in(p, &s::max_live, "session.max_live", rule::count{0, 1'000'000'000},
+                 "Conversations in memory; 0: as many as session.max_memory holds"));
+  t.push_back(in(p, &s::max_memory, "session.max_memory", rule::size{0, 1ULL << 50},
+                 "Memory of sessions and loaded owners; 0: half of admission.max_memory"));
+  t.push_back(in(p, &s::keep_context, "session.keep_context", rule::duration{0s, 168h},
+                 "How long the recent lines of a session that has left are kept; 0: not at all"));
+  t.push_back(in(p, &s::max_kept, "session.max_kept", rule::size{0, 1ULL << 50},
+                 "Memory of such lines, of all conversations"));
 }
 
 void add_admission(settings_table& t) {
@@ -207,8 +150,19 @@ void add_store(settings_table& t) {
   using s = store_options;
   auto p = &o::store;
   t.push_back(in(&o::storage, &storage_options::url, "store.url",
-                 rule::text{is_store_url, "\"sqlite:\" (in node.data) or \"sqlite:FOLDER\""},
+                 rule::text{is_store_url, "\"sqlite:\" (in node.data), \"sqlite:FOLDER\" or "
+                                          "\"postgresql://USER:PASSWORD@HOST:PORT/DATABASE\" as "
+                                          "libpq has it; the password may be in PGPASSFILE"},
                  "Where data is kept"));
+  t.push_back(in(p, &s::schema, "store.schema",
+                 rule::text{is_schema, "small letters, digits and \"_\", at most 63"},
+                 "The schema of a PostgreSQL database that is used"));
+  t.push_back(in(p, &s::write_patience, "store.write_patience", rule::duration{0s, 1h},
+                 "How long reads and writes wait for a PostgreSQL that is gone"));
+  t.push_back(in(p, &s::connect_timeout, "store.connect_timeout", rule::duration{10ms, 10min},
+                 "Longest try to reach PostgreSQL"));
+  t.push_back(in(p, &s::answer_timeout, "store.answer_timeout", rule::duration{10ms, 1h},
+                 "Longest wait for PostgreSQL's answer to one transaction or load"));
   t.push_back(in(p, &s::check_bytes, "store.check_bytes", kib(0, 1 << 30),
                  "Up to this size the whole database is checked at every start"));
   t.push_back(in(p, &s::cache_kib, "store.cache_kib", rule::count{64, 64 << 20},
@@ -357,6 +311,7 @@ const std::vector<setting<options>>& settings() {
     add_llm(t);
     add_embedding(t);
     add_work(t);
+    add_cluster(t);
     add_rest(t);
     return t;
   }();

@@ -6,6 +6,7 @@
 
 #include "config/apply.hpp"
 #include "config/setting_value.hpp"
+#include "config/store_url.hpp"
 
 namespace sotto {
 
@@ -96,6 +97,28 @@ void option_assembler::check_edge() {
   }
 }
 
+void option_assembler::check_cluster() {
+  auto& x = value.cluster;
+  if (x.name.empty())
+    return;
+  if (auto why = check(x); !why.empty())
+    problem(why);
+  auto has = [&](const char* role) {
+    return std::find(x.roles.begin(), x.roles.end(), role) != x.roles.end();
+  };
+  if (has("worker") && !has("llm"))
+    problem("cluster.roles: worker needs llm too: models are called where a conversation lives");
+  if (value.storage.url.starts_with("sqlite:"))
+    problem("store.url: a cluster keeps its memory in PostgreSQL; give postgresql://HOST/DATABASE, "
+            "or leave cluster.name empty");
+  auto& link = value.link;
+  if (link.certificate.empty() || link.key.empty() || link.ca.empty())
+    problem("cluster.certificate, cluster.key, cluster.ca: all are needed, since nodes speak over "
+            "mutual TLS only; `sotto cluster certs` makes them");
+  if (link.timeout < 2 * link.heartbeat)
+    problem("cluster.link_timeout: must be at least twice cluster.link_heartbeat");
+}
+
 void option_assembler::check_limits() {
   auto& x = value;
   if (x.work.max_items < x.work.min_items)
@@ -114,17 +137,15 @@ void option_assembler::finish() {
   check_embedding();
   check_lanes();
   check_edge();
+  check_cluster();
   check_limits();
   if (value.personas.empty()) {
     auto& companion = value.personas.emplace_back();
     for (auto& x : value.llm.deployments)
       companion.llm.push_back(x.name);
   }
-  constexpr std::string_view scheme = "sqlite:";
-  auto folder = value.storage.url.size() > scheme.size() ? value.storage.url.substr(scheme.size())
-                                                         : value.node.data;
+  place_store(value.store, value.storage.url, value.node.data);
   value.edge.keys_file = value.edge.keys.empty() ? value.node.data + "/keys.json" : value.edge.keys;
-  value.store.folder = folder;
   value.store.partitions = value.node.partitions;
   value.store.space = value.embedding.space();
 }

@@ -7,8 +7,11 @@
 #include <caf/timespan.hpp>
 
 #include "config/admission_options.hpp"
+#include "config/cache_options.hpp"
+#include "config/cluster_options.hpp"
 #include "config/edge_options.hpp"
 #include "config/embedding_options.hpp"
+#include "config/link_options.hpp"
 #include "config/llm_options.hpp"
 #include "config/persona_options.hpp"
 #include "config/session_options.hpp"
@@ -39,7 +42,8 @@ struct node_options {
 
 /// Where a node's data is kept.
 struct storage_options {
-  /// `sqlite:` is the folder `node.data`, `sqlite:PATH` another folder.
+  /// `sqlite:` is the folder `node.data`, `sqlite:PATH` another folder; or `postgresql://...`,
+  /// maybe with a password.
   std::string url = "sqlite:";
 };
 
@@ -114,7 +118,7 @@ struct options {
   /// Written under `gateway` too.
   edge_options edge;
   storage_options storage;
-  /// `folder` and `partitions` follow from `storage.url`, `node.data` and `node.partitions`.
+  /// `url`, `folder` and `partitions` follow from `storage.url`, `node.data` and `node.partitions`.
   store_options store;
   store_writer_options store_writer;
   store_reader_options store_reader;
@@ -125,6 +129,10 @@ struct options {
   embedding_options embedding;
   senses_options senses;
   work_options work;
+  cache_options cache;
+  cluster_options cluster;
+  /// Written under `cluster` too.
+  link_options link;
   trace_options trace;
   log_options log;
   metrics_options metrics;

@@ -33,6 +33,16 @@ struct session_options {
   caf::timespan idle_timeout = std::chrono::minutes{10};
   /// Turns that may wait in one session; more are refused with 429.
   size_t max_waiting = 16;
+  /// Sessions in memory at most; 0: as many as the memory below holds.
+  uint64_t max_live = 0;
+  /// Memory of sessions and of loaded owners (bytes); 0 means half of what admission allows the
+  /// process. Before either is reached the sessions of least value are passivated; where none can
+  /// be, new conversations are refused.
+  uint64_t max_memory = 0;
+  /// How long the end of a conversation is kept when its session has left, and how many bytes of
+  /// all: the session comes back with it instead of reading it from the store. 0: not at all.
+  caf::timespan keep_context = std::chrono::minutes{10};
+  uint64_t max_kept = 64 << 20;
 };
 
 } // namespace sotto

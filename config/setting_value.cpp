@@ -141,18 +141,29 @@ std::string without_password(std::string_view text) {
   for (;;) {
     auto scheme = text.find("://");
     if (scheme == std::string_view::npos)
-      return out.append(text);
+      break;
     auto start = scheme + 3;
-    auto authority = text.substr(start, text.find_first_of("/?# \"", start) - start);
-    auto at = authority.rfind('@');
-    auto colon = authority.find(':');
+    // Rather too much than too little of a database's: its password may hold what should have been
+    // written as %XX.
+    auto web =
+        text.substr(0, scheme).ends_with("http") || text.substr(0, scheme).ends_with("https");
+    auto rest = text.substr(start, text.find_first_of(web ? "/?# \"" : " \"", start) - start);
+    auto at = rest.rfind('@');
+    auto colon = rest.find(':');
     out.append(text.substr(0, start));
     if (at != std::string_view::npos && colon < at)
-      out.append(authority.substr(0, colon + 1)).append("***").append(authority.substr(at));
+      out.append(rest.substr(0, colon + 1)).append("***").append(rest.substr(at));
     else
-      out.append(authority);
-    text.remove_prefix(start + authority.size());
+      out.append(rest);
+    text.remove_prefix(start + rest.size());
   }
+  out.append(text);
+  constexpr std::string_view key = "password=";
+  for (size_t at = 0; (at = out.find(key, at)) != std::string::npos;) {
+    at += key.size();
+    out.replace(at, std::min(out.find_first_of("& \"", at), out.size()) - at, "***");
+  }
+  return out;
 }
 
 std::optional<caf::timespan> read_duration(std::string_view text) {

@@ -9,8 +9,17 @@
 
 namespace sotto {
 
-/// The embedded store.
+/// The store: the embedded one in `folder`, or PostgreSQL.
 struct store_options {
+  /// A PostgreSQL database, `postgresql://...`, maybe with a password; empty: the embedded store.
+  std::string url;
+  /// What the database's tables are in; made when it is missing.
+  std::string schema = "sotto";
+  /// How long reads and writes wait for a database that is gone.
+  caf::timespan write_patience = std::chrono::seconds{5};
+  /// How long one try to reach the database may take, and one transaction or load.
+  caf::timespan connect_timeout = std::chrono::seconds{2};
+  caf::timespan answer_timeout = std::chrono::seconds{15};
   /// Holds `sotto.db` and `lock`; created with mode 0700 where missing. One process at a time.
   std::filesystem::path folder = "sotto-data";
   /// Partitions of the cluster; fixed when the store is created.

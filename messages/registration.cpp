@@ -4,6 +4,7 @@
 
 #include "messages/actors.hpp"
 #include "messages/events.hpp"
+#include "messages/link.hpp"
 
 namespace sotto {
 
@@ -38,6 +39,8 @@ void register_messages(caf::actor_system_config& cfg) {
       .add_message_type<std::vector<std::string>>("texts")
       .add_message_type<session_event>("session_event")
       .add_message_type<subscription>("subscription")
+      .add_message_type<link_hello>("link_hello")
+      .add_message_type<std::vector<link_frame>>("link_frames")
       .add_message_type<event_client_actor>("event_client_actor")
       .add_message_type<turn_client_actor>("turn_client_actor")
       .add_message_type<llm_client_actor>("llm_client_actor")

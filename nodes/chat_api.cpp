@@ -43,10 +43,10 @@ turn_request read_turn(field_reader& fields, const std::string& tenant, const su
   auto user = fields.id("user_id", max_name_bytes, true);
   turn.text = fields.text("message", with.limits.max_text, true);
   auto channel = channel_of(fields.find("context"), why);
-  // A channel remembers for itself: what was said in private must not be recalled before others.
-  turn.owner = {tenant, channel.empty() ? user : "channel:" + channel};
-  turn.speaker = user;
-  turn.conversation = channel.empty() ? user : channel;
+  turn.owner = {tenant, user};
+  turn.speaker = turn.conversation = user;
+  if (!channel.empty())
+    speak_in(channel, true, turn);
   turn.persona = with.default_persona;
   return turn;
 }

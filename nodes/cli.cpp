@@ -49,12 +49,24 @@ int run(const cli_call& call, const cli_parts& parts) {
     return memory_forget_command(call);
   case cli_command::memory_reembed:
     return memory_reembed_command(call);
+  case cli_command::cluster_status:
+    return cluster_status_command(call);
+  case cli_command::cluster_watch:
+    return cluster_watch_command(call);
+  case cli_command::cluster_drain:
+    return cluster_drain_command(call);
+  case cli_command::cluster_rebalance:
+    return cluster_rebalance_command(call);
   case cli_command::keys_create:
     return with_options(call, [&](auto& x) { return keys_create_command(call, x.edge.keys_file); });
   case cli_command::keys_list:
     return with_options(call, [&](auto& x) { return keys_list_command(call, x.edge.keys_file); });
   case cli_command::keys_revoke:
     return with_options(call, [&](auto& x) { return keys_revoke_command(call, x.edge.keys_file); });
+  case cli_command::cluster_certs:
+    return cluster_certs_command(call);
+  case cli_command::store_copy:
+    return with_options(call, [&](auto& x) { return store_copy_command(call, x); });
   case cli_command::config_show:
     return config_show_command(call, load_options(call.sources));
   case cli_command::config_check:

@@ -21,9 +21,15 @@ enum class cli_command : uint8_t {
   memory_search,
   memory_forget,
   memory_reembed,
+  cluster_status,
+  cluster_watch,
+  cluster_drain,
+  cluster_rebalance,
   keys_create,
   keys_list,
   keys_revoke,
+  cluster_certs,
+  store_copy,
   config_show,
   config_check,
 };
@@ -50,6 +56,15 @@ struct cli_call {
   /// `keys create`: what the new key allows.
   sotto::api_key key;
 
+  /// `cluster certs`: where the files are, for which nodes, their hosts, and for how long.
+  std::string folder;
+  std::vector<std::string> nodes;
+  std::vector<std::string> hosts{"127.0.0.1", "localhost"};
+  uint32_t days = 825;
+  /// `store copy`: as `store.url`; a schema may be empty for `store.schema`.
+  std::string from, to;
+  std::string from_schema, to_schema;
+
   std::string persona;
   std::string conversation;
   bool mood = false;
@@ -57,6 +72,10 @@ struct cli_call {
 
   /// `worker`: what the child process runs.
   std::string operation;
+
+  /// `cluster drain`: which node, and whether to take it back.
+  std::string node;
+  bool resume = false;
 
   std::string query;
   std::string id;

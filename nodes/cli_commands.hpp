@@ -14,10 +14,17 @@ int memory_list_command(const cli_call& call);
 int memory_search_command(const cli_call& call);
 int memory_forget_command(const cli_call& call);
 int memory_reembed_command(const cli_call& call);
+int cluster_status_command(const cli_call& call);
+int cluster_watch_command(const cli_call& call);
+int cluster_drain_command(const cli_call& call);
+int cluster_rebalance_command(const cli_call& call);
 /// `file`: where the keys are.
 int keys_create_command(const cli_call& call, const std::string& file);
 int keys_list_command(const cli_call& call, const std::string& file);
 int keys_revoke_command(const cli_call& call, const std::string& file);
+int cluster_certs_command(const cli_call& call);
+/// Copies `call.from` to `call.to`; the rest is as the configuration says.
+int store_copy_command(const cli_call& call, const options& with);
 int config_show_command(const cli_call& call, const loaded_options& x);
 int config_check_command(const cli_call& call, const loaded_options& x);
 

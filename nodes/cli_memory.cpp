@@ -122,7 +122,7 @@ int memory_search_command(const cli_call& call) {
 }
 
 int memory_reembed_command(const cli_call& call) {
-  node_client client{call.url};
+  node_client client{call.url, call.api_key, call.ca_file};
   auto x = read_progress(client.call("POST", reembed_target, ""));
   std::string told;
   while (x && (*x)["state"] == "running") {

@@ -1,9 +1,11 @@
 #include <algorithm>
+#include <cctype>
 #include <sstream>
 
 #include <CLI/CLI.hpp>
 
 #include "config/rules.hpp"
+#include "config/store_url.hpp"
 #include "messages/time_text.hpp"
 #include "nodes/cli.hpp"
 
@@ -54,13 +56,18 @@ void add_url(app& to, given& x) {
       ->check(CLI::Validator(check_url, "URL"));
 }
 
-void add_client_flags(app& to, given& x) {
+/// The node, and what it wants to be shown.
+void add_node_access(app& to, given& x) {
   add_url(to, x);
-  to.add_option("--user", x.call.user, "Whose memory")->capture_default_str();
   to.add_option("--key", x.call.api_key,
                 "The API key (better SOTTO_API_KEY: others see command lines)");
   to.add_option("--ca", x.call.ca_file, "PEM file of further authorities to trust with https")
       ->check(CLI::ExistingFile);
+}
+
+void add_client_flags(app& to, given& x) {
+  add_node_access(to, x);
+  to.add_option("--user", x.call.user, "Whose memory")->capture_default_str();
 }
 
 std::string check_name(const std::string& x) {
@@ -102,6 +109,54 @@ void add_keys(app& root, given& x, std::vector<std::pair<app*, cli_command>>& co
   add("list", "Print what is known of them", cli_command::keys_list);
   auto revoke = add("revoke", "Have a key refused from now on", cli_command::keys_revoke);
   revoke->add_option("id", x.call.id, "The key's id, as listed")->required();
+}
+
+bool consists_of(std::string_view text, std::string_view others) {
+  return std::all_of(text.begin(), text.end(), [=](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || others.find(c) != others.npos;
+  });
+}
+
+std::string check_host(const std::string& x) {
+  return !x.empty() && x.size() <= 253 && consists_of(x, ".-_:")
+             ? ""
+             : "must be a host name or an IP address";
+}
+
+std::string check_node(const std::string& x) {
+  // The files of the authority are named so.
+  return !x.empty() && x.size() <= 63 && x != "ca" && x.front() != '.' && x.front() != '-'
+                 && consists_of(x, ".-_")
+             ? ""
+             : "must be a name of letters, digits and .-_ (and not \"ca\")";
+}
+
+std::string check_store(const std::string& x) {
+  return is_store_url(x) ? "" : "must be sqlite:FOLDER or postgresql://USER@HOST:PORT/DATABASE";
+}
+
+std::string check_schema(const std::string& x) {
+  return is_schema(x) ? "" : "must be small letters, digits and \"_\", at most 63";
+}
+
+void add_store(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto whole = root.add_subcommand("store", "Copy a store as a whole");
+  whole->require_subcommand(1);
+  auto copy = whole->add_subcommand("copy", "Copy a store that no node uses into an empty one");
+  add_sources(*copy, x);
+  copy->add_option("--data", x.data, "What \"sqlite:\" stands for (node.data)");
+  CLI::Validator a_store{check_store, "URL"};
+  copy->add_option("--from", x.call.from, "sqlite:FOLDER or postgresql://..., as store.url")
+      ->required()
+      ->check(a_store);
+  copy->add_option("--to", x.call.to, "The same, empty or not there yet")
+      ->required()
+      ->check(a_store);
+  CLI::Validator a_schema{check_schema, "NAME"};
+  copy->add_option("--from-schema", x.call.from_schema, "Instead of store.schema")->check(a_schema);
+  copy->add_option("--to-schema", x.call.to_schema, "Instead of store.schema")->check(a_schema);
+  add_json(*copy, x);
+  commands.emplace_back(copy, cli_command::store_copy);
 }
 
 void add_config(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
@@ -148,9 +203,51 @@ void add_memory(app& root, given& x, std::vector<std::pair<app*, cli_command>>& 
   commands.emplace_back(forget, cli_command::memory_forget);
   auto reembed = memory->add_subcommand(
       "reembed", "Embed what has no vector of the node's embedder, of all users");
-  add_url(*reembed, x);
+  add_node_access(*reembed, x);
   add_json(*reembed, x);
   commands.emplace_back(reembed, cli_command::memory_reembed);
+}
+
+void add_certs(app& cluster, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto certs = cluster.add_subcommand(
+      "certs", "Make the cluster's own authority, and a certificate for each node");
+  certs->add_option("--dir", x.call.folder, "Where the files are; what is there is kept")
+      ->required();
+  certs->add_option("--node", x.call.nodes, "Name of a node; may be repeated")
+      ->allow_extra_args()
+      ->check(CLI::Validator(check_node, "NAME"));
+  certs->add_option("--host", x.call.hosts, "Name or address in the certificates; may be repeated")
+      ->capture_default_str()
+      ->allow_extra_args()
+      ->check(CLI::Validator(check_host, "HOST"));
+  certs->add_option("--days", x.call.days, "How long new certificates are valid")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 3650));
+  add_json(*certs, x);
+  commands.emplace_back(certs, cli_command::cluster_certs);
+}
+
+void add_cluster(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
+  auto cluster = root.add_subcommand("cluster", "Run several nodes as one, and watch them");
+  cluster->require_subcommand(1);
+  add_certs(*cluster, x, commands);
+  auto add = [&](const char* name, const char* help, cli_command meaning) {
+    auto to = cluster->add_subcommand(name, help);
+    add_node_access(*to, x);
+    add_json(*to, x);
+    commands.emplace_back(to, meaning);
+    return to;
+  };
+  add("status", "Print nodes, roles, load, and who owns which partition",
+      cli_command::cluster_status);
+  add("watch", "Print the status whenever it changes, until interrupted",
+      cli_command::cluster_watch);
+  auto drain = add("drain", "Move all partitions off a node, and wait until it has none",
+                   cli_command::cluster_drain);
+  drain->add_option("node", x.call.node, "Its name")->required();
+  drain->add_flag("--resume", x.call.resume, "Take a drain back: it may own partitions again");
+  add("rebalance", "Even the shares out without pauses between moves",
+      cli_command::cluster_rebalance);
 }
 
 void add_senses(app& root, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
@@ -220,7 +317,9 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   add_chat(root, x, commands);
   add_senses(root, x, commands);
   add_memory(root, x, commands);
+  add_cluster(root, x, commands);
   add_keys(root, x, commands);
+  add_store(root, x, commands);
   add_config(root, x, commands);
   try {
     std::reverse(arguments.begin(), arguments.end());

@@ -209,8 +209,7 @@ void connection_state::remember_all(const context& ctx, std::shared_ptr<remember
   };
   for (size_t i = 0; i < call->writes.size(); ++i) {
     auto home = to_->home_of(call->writes[i].owner);
-    self_
-        ->request(home, patience(), self_->child(ctx), atom::remember_v, std::move(call->writes[i]))
+    self_->request(home, patience(), within(ctx), atom::remember_v, std::move(call->writes[i]))
         .then(
             [all, arrived, i](memory_receipt& x) {
               all->receipts[i] = std::move(x);
@@ -228,7 +227,7 @@ void connection_state::recall(const context& ctx, memory_query query,
                               std::function<void(const failure&)> fail) {
   auto search = [this, ctx, done = std::move(done), fail = std::move(fail)](memory_query& x) {
     auto home = to_->home_of(x.owner);
-    self_->request(home, patience(), self_->child(ctx), atom::recall_v, std::move(x))
+    self_->request(home, patience(), within(ctx), atom::recall_v, std::move(x))
         .then([done](const std::vector<recalled>& found) { done(found); },
               [fail](const caf::error& err) { fail(to_failure(err)); });
   };

@@ -122,6 +122,11 @@ private:
   void search(const http_call& call);
   /// Starts to embed all memories anew, or says how far that is.
   void reembed(bool start);
+
+  // connection_cluster.cpp
+  void cluster(const http_call& call);
+  void describe_cluster(cluster_view x);
+  void drain_node(const http_call& call);
   void answer(http_answer x);
   void answer(const nlohmann::json& body);
   void refuse(const failure& why);
@@ -137,6 +142,14 @@ private:
   const std::string& stream_model() const;
   int64_t seconds_now() { return self_->unix_micros() / 1'000'000; }
   caf::timespan patience() const { return to_->with.limits.request_timeout; }
+
+  /// The context of a memory call: it is too late when its client is told that it took too long.
+  context within(const context& ctx) {
+    auto x = self_->child(ctx);
+    if (x.deadline == 0)
+      x.deadline = self_->nanos() + patience().count();
+    return x;
+  }
 
   /// Writes memories of several users; calls back with all receipts or the first failure.
   void remember_all(const context& ctx, std::shared_ptr<remember_call> call,

@@ -1,6 +1,7 @@
 #include <spdlog/spdlog.h>
 
 #include "messages/json_input.hpp"
+#include "nodes/cluster_api.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/json_output.hpp"
 
@@ -132,10 +133,16 @@ void connection_state::route_post(http_call& call) {
     return embeddings(call);
   if (path == reembed_path)
     return reembed(true);
+  if (path == cluster_drain_path || path == cluster_rebalance_path)
+    return cluster(call);
   refuse({ec::not_found, "there is no POST " + path, {}});
 }
 
 http_answer connection_state::readiness() const {
+  if (auto* why = to_->unready.load(); why && !to_->draining) {
+    auto x = text_answer(503, std::string{why} + "\n");
+    return x;
+  }
   if (!to_->draining)
     return text_answer(200, "ready\n");
   auto x = text_answer(503, "shutting down\n");
@@ -173,14 +180,15 @@ void connection_state::route_get(http_call& call) {
   }
   if (path == reembed_path)
     return reembed(false);
+  if (path == cluster_path)
+    return cluster(call);
   if (path != "/v1/memories")
     return refuse({ec::not_found, "there is no GET " + path, {}});
   failure why;
   auto query = read_page(call.query, who_.tenant, why);
   if (why)
     return refuse(why);
-  self_
-      ->request(to_->home_of(query.owner), patience(), self_->child(work_.ctx), atom::list_v, query)
+  self_->request(to_->home_of(query.owner), patience(), within(work_.ctx), atom::list_v, query)
       .then([this](memory_page& x) { answer(page_answer(x)); },
             [this](const caf::error& err) { refuse(to_failure(err)); });
 }
@@ -189,7 +197,7 @@ void connection_state::route_delete(http_call& call) {
   constexpr std::string_view memories = "/v1/memories/", users = "/v1/users/";
   if (call.path.starts_with(users) && call.path.size() > users.size()) {
     owner_key owner{who_.tenant, percent_decode(std::string_view{call.path}.substr(users.size()))};
-    self_->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::forget_v, owner)
+    self_->request(to_->home_of(owner), patience(), within(work_.ctx), atom::forget_v, owner)
         .then([this](const forget_receipt& x) { answer(to_json_value(x)); },
               [this](const caf::error& err) { refuse(to_failure(err)); });
     return;
@@ -200,8 +208,7 @@ void connection_state::route_delete(http_call& call) {
   if (owner.owner.empty())
     return refuse({ec::invalid, "'user' is required", "user"});
   auto id = percent_decode(std::string_view{call.path}.substr(memories.size()));
-  self_
-      ->request(to_->home_of(owner), patience(), self_->child(work_.ctx), atom::remove_v, owner, id)
+  self_->request(to_->home_of(owner), patience(), within(work_.ctx), atom::remove_v, owner, id)
       .then(
           [this, id](bool removed) {
             if (removed)

@@ -42,6 +42,9 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   turn_request turn;
   turn.owner = {who_.tenant, fields.id("user", max_name_bytes)};
   turn.text = fields.text("text", to_->with.limits.max_text, true);
+  auto group = fields.id("group", max_name_bytes);
+  if (!group.empty() && turn.owner.owner.empty())
+    fields.refuse("user", "is required with 'group': who speaks there");
   turn.conversation = fields.id("conversation", max_name_bytes);
   turn.speaker = fields.text("speaker", max_name_bytes);
   turn.persona = fields.text("persona", max_name_bytes);
@@ -58,6 +61,8 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
     turn.persona = to_->with.default_persona;
   if (turn.speaker.empty())
     turn.speaker = turn.owner.owner.empty() ? "user" : turn.owner.owner;
+  if (!group.empty())
+    speak_in(group, turn.conversation.empty(), turn);
   if (turn.owner.owner.empty())
     turn.conversation = trace;
   else if (turn.conversation.empty())
@@ -124,10 +129,10 @@ void connection_state::forget_call(const context& ctx, const frontend_call& call
     end_error(call_id, trace, to_failure(err));
   };
   if (id.empty())
-    self_->request(home, patience(), self_->child(ctx), atom::forget_v, owner)
+    self_->request(home, patience(), within(ctx), atom::forget_v, owner)
         .then([done](const forget_receipt& x) { done(to_json_value(x)); }, failed);
   else
-    self_->request(home, patience(), self_->child(ctx), atom::remove_v, owner, id)
+    self_->request(home, patience(), within(ctx), atom::remove_v, owner, id)
         .then(
             [done, id](bool removed) {
               done({{"id", id}, {"deleted", removed}});

@@ -8,6 +8,7 @@
 #include "messages/actors.hpp"
 #include "messages/admission.hpp"
 #include "messages/events.hpp"
+#include "messages/link.hpp"
 #include "messages/reembed.hpp"
 #include "nodes/gateway_metrics.hpp"
 #include "nodes/openai_api.hpp"
@@ -46,11 +47,17 @@ struct gateway_handles {
   llm_actor llm;
   /// Nobody where the built-in embedder is used: its vectors are not stored.
   reembed_actor reembed;
+  /// Nobody on a node alone.
+  membership_actor membership;
+  links_actor links;
   gateway_metrics metrics;
   /// The text of `GET /metrics`.
   std::function<std::string()> metrics_text;
   /// New turns are refused while it is set; `/readyz` says so.
   std::atomic<bool> draining{false};
+  /// Why the node is not ready, as a static text: it has not yet joined its cluster, or is on its
+  /// way out of it. Turns are served all the same where there is a way.
+  std::atomic<const char*> unready{nullptr};
 };
 
 } // namespace sotto

@@ -212,6 +212,7 @@ void http_session::dispatch() {
   if (mark != std::string::npos)
     call.query = target.substr(mark + 1);
   call.user = text(request["Sotto-User"]);
+  call.group = text(request["Sotto-Group"]);
   call.conversation = text(request["Sotto-Conversation"]);
   call.priority = text(request["Sotto-Priority"]);
   call.idempotency_key = text(request["Idempotency-Key"]);

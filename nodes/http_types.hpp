@@ -18,7 +18,7 @@ struct http_call {
   std::string path;
   std::string query;
   /// Headers that the surfaces use; empty where missing.
-  std::string user, conversation, priority, idempotency_key, last_event, traceparent;
+  std::string user, group, conversation, priority, idempotency_key, last_event, traceparent;
   std::string body;
   caller who;
   /// Monotonic nanoseconds when the first byte of the request was read.

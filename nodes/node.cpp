@@ -13,6 +13,7 @@
 #include "actors/llm_connection.hpp"
 #include "actors/llm_scheduler.hpp"
 #include "actors/partition.hpp"
+#include "actors/partition_host.hpp"
 #include "actors/reembedder.hpp"
 #include "actors/shard.hpp"
 #include "actors/store_reader.hpp"
@@ -21,11 +22,13 @@
 #include "nodes/connection.hpp"
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
+#include "nodes/memory_metrics.hpp"
+#include "nodes/node_cluster.hpp"
 #include "nodes/node_senses.hpp"
+#include "nodes/open_store.hpp"
 #include "nodes/refusal_gate.hpp"
 #include "nodes/work_lanes.hpp"
 #include "runtime/logging.hpp"
-#include "runtime/sqlite_store.hpp"
 
 namespace sotto {
 
@@ -65,6 +68,7 @@ public:
         services_(std::make_shared<node_services>(
             with.node.seed != 0 ? with.node.seed : entropy_seed(), with.trace.capacity)),
         config_(services_) {
+    memory_ = make_account(with);
     services_->mailbox_bound = with.node.mailbox_bound;
     config_.set("scheduler.max-threads", worker_count(with));
   }
@@ -81,7 +85,9 @@ public:
     if (auto why = open_door())
       return why;
     openblas_set_num_threads(1); // an actor's work stays on its thread
-    auto opened = open_sqlite_store(with_.store);
+    if (auto why = cluster_.prepare(config_))
+      return why;
+    auto opened = open_store(with_.store, cluster_.writes());
     if (!opened)
       return to_failure(opened.error());
     store_ = std::move(*opened);
@@ -95,6 +101,8 @@ public:
     start_store(std::move(*view), std::move(*keeping_view));
     start_work();
     start_models();
+    if (auto why = cluster_.open(frame_, *gateway_))
+      return why;
     start_partitions();
     auto overload = start_admission();
     gateway_->metrics_text = [this] { return metrics_text(); };
@@ -107,21 +115,26 @@ public:
       return to_failure(server.error());
     server_ = std::move(*server);
     watch_files({std::move(keys), std::move(certificate)});
-    return {};
+    auto scheme = with_.edge.tls() ? "https://" : "http://";
+    return cluster_.join(frame_, *gateway_, host_, scheme + address());
   }
 
   std::string address() const override { return server_->address(); }
 
   bool drain() override {
+    auto now = monotonic_nanos(), until = now + with_.node.drain_timeout.count();
+    // New turns are still served, and find their way to wherever their partition is by then.
+    cluster_.hand_over(*system_, *gateway_, now + with_.node.drain_timeout.count() / 2);
     gateway_->draining = true;
     server_->stop();
-    auto until = monotonic_nanos() + with_.node.drain_timeout.count();
-    auto all = drain_admission(until);
-    all = drain_partitions(until) && all;
+    // Turns that wait still run; new ones are refused.
+    auto all = drained(gateway_->admission, until);
+    all = drained(host_, until) && all;
     // Answers are on their way to their sockets, and memory calls to theirs.
     server_->drain(caf::timespan{
         std::clamp<int64_t>(until - monotonic_nanos(), shortest_goodbye, longest_goodbye)});
     drain_store();
+    cluster_.leave(*system_, *gateway_);
     stop();
     return all;
   }
@@ -192,23 +205,41 @@ private:
     // One set of helpers a worker: enough that none of them is what a turn waits for.
     std::vector<std::shared_ptr<const session_parts>> parts;
     for (uint32_t i = 0; i < worker_count(with_); ++i)
-      parts.push_back(senses_.parts(frame_, places_, *gateway_, i));
+      parts.push_back(senses_.parts(frame_, places_, *gateway_, memory_, i));
     auto embedder = senses_.embedder();
     auto make_shard = [this, embedder](caf::actor_system& system) {
-      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder);
+      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder, memory_);
     };
-    make_partition_ = [this, parts, make_shard](uint32_t i) -> listened_partition_actor {
-      return system_->spawn<caf::lazy_init>(partition, parts[i % parts.size()],
-                                            shard_factory{make_shard});
+    partition_host_parts host;
+    host.make = [this, parts, make_shard](uint32_t i, listened_partition_actor successor) {
+      return listened_partition_actor{system_->spawn<caf::lazy_init>(
+          partition, parts[i % parts.size()], shard_factory{make_shard}, std::move(successor))};
     };
-    gateway_->partitions.fill(with_.node.partitions, {});
-    for (uint32_t i = 0; i < with_.node.partitions; ++i)
-      gateway_->partitions.set(i, frame_.keep(make_partition_(i)), true);
+    host.publish = [to = gateway_.get()](uint32_t i, listened_partition_actor home, bool here) {
+      to->partitions.set(i, std::move(home), here);
+    };
+    host.writer = writer_;
+    cluster_.complete(host, *gateway_);
+    host_ = frame_.keep(system_->spawn(partition_host, std::move(host), first_partitions()));
+    // Nothing comes in before everything has its place.
+    caf::scoped_actor self{*system_};
+    self->request(host_, caf::infinite, context{}, atom::list_v)
+        .receive([](uint32_t) {}, [](caf::error&) {});
     if (with_.embedding.provider())
       gateway_->reembed = frame_.keep(system_->spawn(
           reembedder, owners_, home_function{[to = gateway_.get()](const owner_key& owner) {
             return memory_actor{to->home_of(owner)};
           }}));
+  }
+
+  /// What is owned from the start: on a node alone, everything.
+  std::vector<ownership> first_partitions() const {
+    if (cluster_.on())
+      return {};
+    std::vector<ownership> all(with_.node.partitions);
+    for (uint32_t i = 0; i < all.size(); ++i)
+      all[i] = {i, ownership::state::owned, 0, {}};
+    return all;
   }
 
   std::shared_ptr<refusal_gate> start_admission() {
@@ -234,6 +265,7 @@ private:
     auto text = prometheus::TextSerializer{}.Serialize(services_->metrics.Collect());
     text += prometheus::TextSerializer{}.Serialize(places_->metrics->Collect());
     append_process(text);
+    append_memory(text, *memory_);
     text += fmt::format("# HELP sotto_messages_total Messages between actors\n"
                         "# TYPE sotto_messages_total counter\nsotto_messages_total {}\n"
                         "# HELP sotto_actors Actors that run\n"
@@ -246,28 +278,14 @@ private:
     return text;
   }
 
-  // Turns that wait still run; new ones are refused.
-  bool drain_admission(int64_t until) {
+  /// Whether `who` was drained in time.
+  template <class Actor>
+  bool drained(const Actor& who, int64_t until) {
     caf::scoped_actor self{*system_};
     auto all = true;
     auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};
-    self->request(gateway_->admission, left, context{}, atom::drain_v)
+    self->request(who, left, context{}, atom::drain_v)
         .receive([](atom::drained) {}, [&](caf::error&) { all = false; });
-    return all;
-  }
-
-  // One after another: a partition without running turns answers at once.
-  bool drain_partitions(int64_t until) {
-    caf::scoped_actor self{*system_};
-    auto all = true;
-    for (uint32_t i = 0; i < gateway_->partitions.size(); ++i) {
-      auto [x, here] = gateway_->partitions.at(i);
-      if (!here)
-        continue;
-      auto left = caf::timespan{std::max<int64_t>(until - monotonic_nanos(), 1'000'000)};
-      self->request(x, left, context{}, atom::drain_v)
-          .receive([](atom::drained) {}, [&](caf::error&) { all = false; });
-    }
     return all;
   }
 
@@ -298,9 +316,11 @@ private:
       gateway_->embedding = embedding_actor{};
       gateway_->llm = llm_actor{};
       gateway_->reembed = reembed_actor{};
+      gateway_->membership = membership_actor{};
+      gateway_->links = links_actor{};
     }
     frame_.owned.clear();
-    make_partition_ = nullptr;
+    host_ = partition_host_actor{};
     senses_.stop();
     places_.reset();
     writer_ = store_writer_actor{};
@@ -315,9 +335,10 @@ private:
   options with_;
   std::shared_ptr<node_services> services_;
   node_config config_;
+  node_cluster cluster_{with_};
   std::shared_ptr<store> store_;
   node_senses senses_;
-  std::function<listened_partition_actor(uint32_t)> make_partition_;
+  std::shared_ptr<memory_account> memory_;
   std::shared_ptr<const work_places> places_;
   std::unique_ptr<caf::actor_system> system_;
   reactor reactor_;
@@ -325,6 +346,7 @@ private:
   store_writer_actor writer_;
   store_reader_actor reader_;
   owner_list_actor owners_;
+  partition_host_actor host_;
   std::shared_ptr<gateway_handles> gateway_;
   std::unique_ptr<access> door_;
   http_server::tls_context tls_;

@@ -3,6 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include "actors/analysers.hpp"
+#include "actors/shared_cache.hpp"
+#include "config/load.hpp"
 #include "nodes/work_lanes.hpp"
 
 namespace sotto {
@@ -15,6 +17,14 @@ Operation limited(Operation what, const work_options& x) {
   what.limits = {x.max_items, x.min_items, x.max_window.count()};
   what.queue.bound = x.max_items_waiting;
   return what;
+}
+
+/// Nobody where none is configured.
+shared_cache_actor shared_cache_of(node_frame& in) {
+  auto to = parse_redis_url(in.with.cache.url);
+  if (!to)
+    return {};
+  return in.keep(in.system->spawn<caf::detached>(shared_cache, in.with.cache, std::move(*to)));
 }
 
 } // namespace
@@ -44,8 +54,8 @@ embedding_operation node_senses::embedding_operation_of(node_frame& in) {
         return server.error();
       return make_http_link(sockets, *server, link.ca_file);
     };
-    provider_ = in.keep(
-        in.system->spawn(provider_embedding, in.with.embedding, link_function{std::move(connect)}));
+    provider_ = in.keep(in.system->spawn(provider_embedding, in.with.embedding,
+                                         link_function{std::move(connect)}, shared_cache_of(in)));
   }
   auto what = embedding_work(in.with.embedding, provider_);
   what.queue.bound = in.with.work.max_items_waiting;
@@ -68,8 +78,10 @@ void node_senses::start(node_frame& in, const std::shared_ptr<const work_places>
 
 std::shared_ptr<const session_parts>
 node_senses::parts(node_frame& in, const std::shared_ptr<const work_places>& places,
-                   const gateway_handles& to, uint32_t i) const {
+                   const gateway_handles& to, std::shared_ptr<memory_account> memory,
+                   uint32_t i) const {
   auto parts = std::make_shared<session_parts>();
+  parts->memory = std::move(memory);
   parts->options = in.with.session;
   parts->admission = in.with.admission;
   parts->load = to.load;

@@ -24,9 +24,10 @@ public:
   void start(node_frame& in, const std::shared_ptr<const work_places>& places, gateway_handles& to);
 
   /// What the `i`th share of the sessions is made of, with analysers of its own.
-  std::shared_ptr<const session_parts> parts(node_frame& in,
-                                             const std::shared_ptr<const work_places>& places,
-                                             const gateway_handles& to, uint32_t i) const;
+  /// `memory` is what all of them hold.
+  std::shared_ptr<const session_parts>
+  parts(node_frame& in, const std::shared_ptr<const work_places>& places, const gateway_handles& to,
+        std::shared_ptr<memory_account> memory, uint32_t i) const;
 
   /// The built-in embedder where vectors are not a provider's; may be empty.
   const embed_function& embed() const { return embed_; }

@@ -133,6 +133,13 @@ void choose_owner(const http_call& call, std::string user, turn_request& turn, f
   turn.speaker = user.empty() ? "user" : user;
   turn.conversation = call.conversation.empty() ? user : call.conversation;
   turn.idempotency_key = call.idempotency_key;
+  if (!why && (call.group.size() > max_name_bytes || (!call.group.empty() && user.empty())))
+    why = {ec::invalid,
+           fmt::format("'Sotto-Group' has at most {} bytes and needs a 'user': who speaks there",
+                       max_name_bytes),
+           "Sotto-Group"};
+  if (!call.group.empty())
+    speak_in(call.group, call.conversation.empty(), turn);
   if (!why && (user.size() > max_name_bytes || turn.conversation.size() > max_name_bytes))
     why = {ec::invalid,
            fmt::format("users and conversations have at most {} bytes", max_name_bytes), "user"};
@@ -193,6 +200,12 @@ surface::surface(const options& from) : limits(from.gateway) {
   embedding_models.insert(from.senses.embedding_aliases.begin(),
                           from.senses.embedding_aliases.end());
   default_persona = from.personas.empty() ? "" : from.personas.front().name;
+}
+
+void speak_in(const std::string& group, bool no_conversation, turn_request& turn) {
+  turn.owner.owner = "channel:" + group;
+  if (no_conversation)
+    turn.conversation = group;
 }
 
 chat_fields read_chat_fields(std::string_view text, size_t max_text, failure& why) {

@@ -42,6 +42,10 @@ struct chat_call {
   bool include_usage = false;
 };
 
+/// Puts a turn of its owner's into the conversation of a group, or into `turn.conversation` there.
+/// A group remembers for itself: what was said in private must not be recalled before others.
+void speak_in(const std::string& group, bool no_conversation, turn_request& turn);
+
 /// The fields of a body, read with a tree; `why` says what is wrong.
 chat_fields read_chat_fields(std::string_view body, size_t max_text, failure& why);
 embedding_fields read_embedding_fields(std::string_view body, failure& why);

@@ -9,7 +9,8 @@ namespace {
 
 constexpr auto methods = "GET, POST, DELETE, OPTIONS";
 constexpr auto request_headers =
-    "Authorization, Content-Type, Idempotency-Key, Sotto-User, Sotto-Conversation, Sotto-Priority, "
+    "Authorization, Content-Type, Idempotency-Key, Sotto-User, Sotto-Group, Sotto-Conversation, "
+    "Sotto-Priority, "
     "Sotto-Tenant, traceparent, x-stainless-arch, x-stainless-lang, x-stainless-os, "
     "x-stainless-package-version, x-stainless-retry-count, x-stainless-runtime, "
     "x-stainless-runtime-version, x-stainless-timeout";

@@ -11,30 +11,11 @@
 #include "runtime/memory_table.hpp"
 #include "runtime/migrations.hpp"
 #include "runtime/sqlite_view.hpp"
+#include "runtime/store_checks.hpp"
 
 namespace sotto {
 
 namespace {
-
-constexpr size_t max_field = 256 << 20;
-
-/// What can be said of a write without the database.
-failure check(const store_write& x) {
-  if (x.what != store_write::kind::insert)
-    return {};
-  if (!x.vectors.empty() && x.vectors.size() != x.memories.size())
-    return {ec::invalid, "there must be no vectors or one a memory", "vectors"};
-  for (auto& m : x.memories) {
-    if (m.id.empty())
-      return {ec::invalid, "a memory without an id cannot be stored", "id"};
-    if (m.seq == 0 || m.seq > INT64_MAX)
-      return {ec::invalid, "a memory without a place in the order of arrival cannot be stored",
-              "seq"};
-    if (m.text.size() + m.metadata.size() + m.id.size() > max_field)
-      return {ec::too_large, fmt::format("a memory is larger than {} bytes", max_field), "text"};
-  }
-  return {};
-}
 
 /// Whether a failed statement says something about its write, not about the database.
 bool blames_write(int code) {

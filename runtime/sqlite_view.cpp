@@ -173,6 +173,19 @@ caf::expected<std::vector<owner_vectors>> sqlite_view::owners(const owner_key& a
   return result;
 }
 
+caf::expected<std::vector<std::string>> sqlite_view::spaces() {
+  sqlite::statement found;
+  auto code = found.prepare(db_, "SELECT name FROM spaces WHERE number IN (SELECT space FROM "
+                                 "memories WHERE vector IS NOT NULL) ORDER BY name");
+  std::vector<std::string> result;
+  if (code == SQLITE_OK)
+    while ((code = found.step()) == SQLITE_ROW)
+      result.emplace_back(found.text(0));
+  if (code != SQLITE_DONE)
+    return to_error(db_.explain(code));
+  return result;
+}
+
 failure sqlite_view::maintain() {
   std::error_code none;
   auto bytes = std::filesystem::file_size(shared_->path + "-wal", none);

@@ -37,6 +37,7 @@ public:
   failure open();
   caf::expected<memory_write> load(const owner_key& owner) override;
   caf::expected<std::vector<owner_vectors>> owners(const owner_key& after, size_t limit) override;
+  caf::expected<std::vector<std::string>> spaces() override;
   failure maintain() override;
 
 private:

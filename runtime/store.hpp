@@ -19,7 +19,8 @@ public:
 
   /// Everything of an owner in order of `seq`, as of the last commit; nothing for an unknown
   /// owner. `vectors` is as long as `memories`, an element is empty where none is stored. Fails
-  /// with `ec::storage_failed`.
+  /// with `ec::storage_failed`, or with `ec::unavailable` where the database is gone; so do the
+  /// others.
   virtual caf::expected<memory_write> load(const owner_key& owner) = 0;
 
   /// The owners behind `after` in order of tenant and owner, at most `limit`, each with the number
@@ -27,6 +28,10 @@ public:
   /// `ec::storage_failed`.
   virtual caf::expected<std::vector<owner_vectors>> owners(const owner_key& after,
                                                            size_t limit) = 0;
+
+  /// The embedders of which there are vectors, as `store_options::space` names them. Reads all
+  /// memories. Fails with `ec::storage_failed`.
+  virtual caf::expected<std::vector<std::string>> spaces() = 0;
 
   /// Work that is better done between loads than in a commit, such as checkpoints. Takes up to
   /// the time of writing the whole log; does nothing when there is nothing to do.
@@ -41,7 +46,9 @@ public:
   /// Applies the writes in their order, in one transaction. Returns one result a write: a failed
   /// write (`ec::invalid`, `ec::too_large`) changed nothing and takes no other with it; the others
   /// are durable when this returns. If the transaction itself fails, all fail with
-  /// `ec::storage_failed`.
+  /// `ec::storage_failed`, or with `ec::unavailable` where the database is gone. After
+  /// `ec::timeout` it is not known whether the write was done: what was loaded of its owner must be
+  /// loaded anew, and `load` fails until it is known.
   virtual std::vector<failure> apply(std::span<const store_write> writes) = 0;
 
   /// A new reading connection. Must not outlive the store.

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "runtime/postgres_store.hpp"
 #include "runtime/sqlite_store.hpp"
+#include "test/postgres_fixture.hpp"
 
 namespace sotto::test {
 
@@ -34,8 +36,31 @@ inline store_options in(const fs::path& folder) {
   return result;
 }
 
-inline std::unique_ptr<store> open(const store_options& options) {
-  auto result = open_sqlite_store(options);
+inline store_options in(const own_schema& own) {
+  store_options result;
+  result.url = own.to.url;
+  result.schema = own.to.schema;
+  return result;
+}
+
+/// Where a store of a test's own is, in either engine.
+struct sqlite_place {
+  store_options options() const { return in(dir.path); }
+  scratch dir;
+};
+struct postgres_place {
+  store_options options() const { return in(own); }
+  own_schema own;
+};
+
+inline caf::expected<std::unique_ptr<store>>
+try_open(const store_options& options, std::shared_ptr<const fence> fence = nullptr) {
+  return options.url.empty() ? open_sqlite_store(options) : open_postgres_store(options, fence);
+}
+
+inline std::unique_ptr<store> open(const store_options& options,
+                                   std::shared_ptr<const fence> fence = nullptr) {
+  auto result = try_open(options, std::move(fence));
   if (!result)
     FAIL(to_failure(result.error()).message);
   return std::move(*result);
@@ -43,7 +68,7 @@ inline std::unique_ptr<store> open(const store_options& options) {
 
 /// Why the store does not open.
 inline failure refusal(const store_options& options) {
-  auto result = open_sqlite_store(options);
+  auto result = try_open(options);
   return result ? failure{} : to_failure(result.error());
 }
 

@@ -20,7 +20,8 @@ struct admission_fixture : test::turn_fixture {
                  shard_factory{[this](caf::actor_system&) {
                    shards.push_back(spawn(test::fake_shard, world));
                    return shards.back();
-                 }});
+                 }},
+                 listened_partition_actor{});
     admission_parts with;
     with.options.max_running = slots;
     with.options.max_waiting = 50;

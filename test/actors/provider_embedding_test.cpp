@@ -42,7 +42,8 @@ struct played_provider : seen_by_test, test::frozen_system {
         spawn(provider_embedding, with, link_function{[this] {
                 ++links;
                 return caf::expected<std::shared_ptr<http_link>>{std::make_shared<link>(*this)};
-              }});
+              }},
+              shared_cache_actor{});
     return spawn(embedding, embedding_work(with, provider), places);
   }
 

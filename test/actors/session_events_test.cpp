@@ -38,7 +38,9 @@ public:
     ears = spawn(listener, heard);
   }
 
-  listened_session_actor start() { return spawn(session, parts, shard, false); }
+  listened_session_actor start() {
+    return spawn(session, parts, shard, false, std::make_shared<session_place>());
+  }
 
   void subscribe(const listened_session_actor& to, const subscription& x = wish()) {
     subscribe(to, ears, x);

@@ -363,3 +363,14 @@ TEST_CASE_METHOD(
   CHECK(failures().size() == 7);
   CHECK(failures().count(2) == 1);
 }
+
+TEST_CASE_METHOD(test::turn_fixture,
+                 "a turn whose conversation has moved meanwhile is refused, not acknowledged") {
+  world->store_moved = true;
+  auto s = start_session();
+  say(s, 1, "hello");
+  run();
+  CHECK(replies().empty());
+  REQUIRE(failures().count(1) == 1);
+  CHECK(has_moved(failures().at(1)));
+}

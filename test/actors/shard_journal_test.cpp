@@ -11,7 +11,8 @@ struct journal_fixture : test::frozen_system {
   journal_fixture() {
     shard_options options;
     options.max_turns = 3;
-    home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store), shard_embedder{});
+    home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store), shard_embedder{},
+                 std::make_shared<memory_account>());
   }
 
   auto open_turn(const std::string& key, uint64_t hash = 7) {
@@ -168,4 +169,40 @@ TEST_CASE_METHOD(journal_fixture,
   pass(1s);
   CHECK(keep_summary("third", wall_micros));
   CHECK(summary() == "third");
+}
+
+TEST_CASE_METHOD(journal_fixture,
+                 "a turn whose end is on its way to the store is found with its reply") {
+  CHECK(kind_of("k") == kind::fresh);
+  memory_write x;
+  x.owner = {"default", "ada"};
+  x.memories.resize(2);
+  x.memories[1].text = "answer";
+  x.turns.push_back({"talk", "k", 7, 2, 99, R"({})"});
+  auto storing = (*self)->request(home, caf::infinite, flow(), atom::remember_v, x);
+  run();
+  auto again = (*self)->request(home, caf::infinite, flow(), atom::remember_v, x);
+  run();
+  REQUIRE(store.writes.size() == 1);
+  SECTION("it succeeds, and a second run of the turn is not stored") {
+    auto pending = open_turn("k");
+    store.commit();
+    run();
+    CHECK(store.writes.empty());
+    storing.receive([](const memory_receipt&) {}, [](caf::error&) { FAIL("refused"); });
+    again.receive([](const memory_receipt&) { FAIL("stored twice"); }, [](caf::error&) {});
+    auto known = found(pending);
+    REQUIRE(known);
+    CHECK(known->what == kind::done);
+  }
+  SECTION("it fails, and the second run is stored in its place") {
+    store.commit({ec::storage_failed, "broken on purpose", {}});
+    run();
+    REQUIRE(store.writes.size() == 1);
+    store.commit();
+    run();
+    storing.receive([](const memory_receipt&) { FAIL("not refused"); }, [](caf::error&) {});
+    again.receive([](const memory_receipt&) {}, [](caf::error&) { FAIL("refused"); });
+    CHECK(store.rows.size() == 2);
+  }
 }

@@ -12,7 +12,8 @@ struct shard_fixture : test::frozen_system {
     home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store),
                  embed_function{[](std::string_view text) {
                    return std::vector<float>{static_cast<float>(text.size()), 1};
-                 }});
+                 }},
+                 account);
   }
 
   using receipt =
@@ -51,6 +52,7 @@ struct shard_fixture : test::frozen_system {
   }
 
   fake_store store;
+  std::shared_ptr<memory_account> account = std::make_shared<memory_account>();
   shard_actor home;
 };
 
@@ -195,6 +197,28 @@ TEST_CASE_METHOD(shard_fixture, "a reader that is silent fails the request at it
   CHECK(why.code == ec::timeout);
 }
 
+TEST_CASE_METHOD(shard_fixture,
+                 "an owner whose write may be stored or not is loaded anew before it is used") {
+  auto first = remember("a", "tea with milk");
+  auto second = remember("b", "black coffee");
+  auto stored = store.writes[0].write.memories;
+  store.commit({ec::timeout, "lost on purpose", {}});
+  CHECK(to_failure(result(first).error()).code == ec::timeout);
+  // Another write is under way: what it adds is not known either.
+  auto third = remember("a", "tea with milk");
+  CHECK(to_failure(result(third).error()).code == ec::unavailable);
+  store.rows.insert(store.rows.end(), stored.begin(), stored.end()); // it was stored after all
+  store.commit({ec::unavailable, "gone on purpose", {}});
+  CHECK(to_failure(result(second).error()).code == ec::unavailable);
+
+  auto loads = store.loads;
+  auto again = result(remember("a", "tea with milk"));
+  REQUIRE(again);
+  CHECK_FALSE(again->created[0]);
+  CHECK(store.loads == loads + 1);
+  CHECK(found("tea") == std::vector<std::string>{"a"});
+}
+
 TEST_CASE("cold owners are evicted and loaded again") {
   shard_options options;
   options.max_bytes = 20'000;
@@ -212,4 +236,76 @@ TEST_CASE("cold owners are evicted and loaded again") {
   CHECK(x.store.loads == loads);
   x.found("x", "user0");
   CHECK(x.store.loads == loads + 1);
+}
+
+TEST_CASE_METHOD(shard_fixture, "what is late once its owner is loaded is not done") {
+  store.reader_silent = true;
+  owner_key ada{"default", "ada"};
+  auto soon = flow(priority::normal, 2s);
+  memory_write write;
+  write.owner = ada;
+  write.memories.resize(1);
+  memory_query query;
+  query.owner = ada;
+  auto remembering = (*self)->request(home, caf::infinite, soon, atom::remember_v, write);
+  auto recalling = (*self)->request(home, caf::infinite, soon, atom::recall_v, query);
+  auto listing =
+      (*self)->request(home, caf::infinite, soon, atom::list_v, memory_page_query{ada, {}, 10});
+  auto removing =
+      (*self)->request(home, caf::infinite, soon, atom::remove_v, ada, std::string{"a"});
+  auto forgetting = (*self)->request(home, caf::infinite, soon, atom::forget_v, ada);
+  auto patient = (*self)->request(home, caf::infinite, flow(), atom::recall_v, query);
+  run();
+  pass(3s);
+  memory_write found;
+  found.owner = ada;
+  caf::anon_send<caf::message_priority::high>(home, context{}, atom::loaded_v, found, failure{});
+  run();
+  CHECK(store.writes.empty());
+  auto is_late = [](const caf::error& x) { CHECK(to_failure(x).code == ec::timeout); };
+  remembering.receive([](const memory_receipt&) { FAIL("done"); }, is_late);
+  recalling.receive([](const std::vector<recalled>&) { FAIL("done"); }, is_late);
+  listing.receive([](const memory_page&) { FAIL("done"); }, is_late);
+  removing.receive([](bool) { FAIL("done"); }, is_late);
+  forgetting.receive([](const forget_receipt&) { FAIL("done"); }, is_late);
+  patient.receive([](const std::vector<recalled>&) {}, [](caf::error&) { FAIL("refused"); });
+}
+
+TEST_CASE_METHOD(shard_fixture, "what a client that is gone has left waiting is not done") {
+  store.reader_silent = true;
+  memory_write write;
+  write.owner = {"default", "ada"};
+  write.memories.resize(1);
+  {
+    caf::scoped_actor client{*system};
+    client->request(home, caf::infinite, flow(), atom::remember_v, write);
+    run();
+  }
+  run();
+  memory_write found;
+  found.owner = write.owner;
+  caf::anon_send<caf::message_priority::high>(home, context{}, atom::loaded_v, found, failure{});
+  run();
+  CHECK(store.writes.empty());
+}
+
+TEST_CASE_METHOD(shard_fixture, "owners leave where the node holds too much") {
+  account = std::make_shared<memory_account>(memory_account::no_limit, 1 << 20, 0);
+  auto pressed = spawn(shard, shard_options{}, spawn(writer, &store), spawn(reader, &store),
+                       shard_embedder{}, account);
+  for (int i = 0; i < 1000; ++i) {
+    memory_query q;
+    q.owner = {"default", std::to_string(i)};
+    q.text = "tea";
+    CHECK(ask<std::vector<recalled>>(pressed, flow(), atom::recall_v, q));
+    CHECK(account->bytes() <= 1 << 20);
+  }
+  CHECK(account->owners_evicted > 0);
+  account->session_bytes += 1 << 20;
+  for (int i = 0; i < 20; ++i)
+    pass(1s);
+  CHECK(account->owner_bytes < 16 << 10);
+  caf::anon_send_exit(pressed, caf::exit_reason::kill);
+  run();
+  CHECK(account->owner_bytes == 0);
 }

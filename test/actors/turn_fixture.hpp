@@ -3,13 +3,15 @@
 #include <map>
 
 #include "actors/partition.hpp"
+#include "messages/moved.hpp"
 #include "test/fixture.hpp"
 
 namespace sotto::test {
 
 /// What the partners of a session do, and what they saw.
 struct turn_world {
-  bool emotion_fails = false, emotion_silent = false, recall_fails = false, store_fails = false;
+  bool emotion_fails = false, emotion_silent = false, recall_fails = false, store_fails = false,
+       store_moved = false;
   bool colour_fails = false, colour_silent = false;
   bool model_fails = false, model_silent = false, summary_fails = false, summary_silent = false,
        store_silent = false;
@@ -100,6 +102,8 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       [=](const context&, atom::remember, memory_write& x) -> caf::result<memory_receipt> {
         if (w->store_fails)
           return broken();
+        if (w->store_moved)
+          return to_error(partition_moved());
         memory_receipt receipt;
         for (auto& m : x.memories) {
           w->stored.push_back(std::move(m));
@@ -223,7 +227,7 @@ public:
   }
 
   session_actor start_session(bool ephemeral = false) {
-    return spawn(session, parts, shard, ephemeral);
+    return spawn(session, parts, shard, ephemeral, std::make_shared<session_place>());
   }
 
   static turn_request request(std::string text, std::string persona = "companion",

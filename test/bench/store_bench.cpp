@@ -1,7 +1,10 @@
-// The embedded store on this disk: one JSON line a measurement.
+// The embedded store on this disk, and PostgreSQL where its URL is given: one JSON line a
+// measurement.
 #include <chrono>
 #include <iostream>
 
+#include "runtime/postgres.hpp"
+#include "runtime/postgres_store.hpp"
 #include "runtime/random.hpp"
 #include "runtime/sqlite_store.hpp"
 
@@ -19,10 +22,14 @@ double seconds_since(steady::time_point start) {
   std::exit(1);
 }
 
-std::unique_ptr<store> open(const std::filesystem::path& folder) {
-  store_options options;
-  options.folder = folder;
-  auto result = open_sqlite_store(options);
+/// Opens an empty store.
+std::unique_ptr<store> open(const store_options& options) {
+  auto embedded = options.url.empty();
+  if (embedded)
+    std::filesystem::remove_all(options.folder);
+  else if (postgres::connection db; !db.open({options.url}))
+    db.run("DROP SCHEMA IF EXISTS " + postgres::quoted_name(options.schema) + " CASCADE");
+  auto result = embedded ? open_sqlite_store(options) : open_postgres_store(options);
   if (!result)
     stop(to_failure(result.error()).message);
   return std::move(*result);
@@ -90,24 +97,26 @@ figures measure(store& to, source& from, size_t writes, size_t rows, store_view&
   return {static_cast<double>(count) / busy, took[took.size() / 2], took[took.size() * 99 / 100]};
 }
 
-void write_speed(const std::filesystem::path& folder, size_t owners, size_t batch) {
-  std::filesystem::remove_all(folder);
-  auto db = open(folder);
+const char* engine(const store_options& options) {
+  return options.url.empty() ? "sqlite" : "postgres";
+}
+
+void write_speed(const store_options& options, size_t owners, size_t batch) {
+  auto db = open(options);
   auto view = db->view();
   if (!view)
     stop(to_failure(view.error()).message);
   source from{owners};
   auto x = measure(*db, from, batch, 1, **view);
   std::cout << fmt::format(
-      R"({{"name":"store_write","batch":{},"owners":{},"unit":"rows/s","value":{:.0f},"p50_ms":{:.3f},"p99_ms":{:.3f}}})",
-      batch, owners, x.rows_per_second, x.p50 * 1e3, x.p99 * 1e3)
+      R"({{"name":"store_write","engine":"{}","batch":{},"owners":{},"unit":"rows/s","value":{:.0f},"p50_ms":{:.3f},"p99_ms":{:.3f}}})",
+      engine(options), batch, owners, x.rows_per_second, x.p50 * 1e3, x.p99 * 1e3)
             << std::endl;
   view->reset();
 }
 
-void load_speed(const std::filesystem::path& folder, size_t memories) {
-  std::filesystem::remove_all(folder);
-  auto db = open(folder);
+void load_speed(const store_options& options, size_t memories) {
+  auto db = open(options);
   source from{1};
   for (size_t done = 0; done < memories; done += 100) {
     auto x = from.next(100);
@@ -126,8 +135,9 @@ void load_speed(const std::filesystem::path& folder, size_t memories) {
       stop("the owner was not loaded");
   }
   std::sort(took.begin(), took.end());
-  std::cout << fmt::format(R"({{"name":"store_load","memories":{},"unit":"ms","value":{:.3f}}})",
-                           memories, took[took.size() / 2] * 1e3)
+  std::cout << fmt::format(
+      R"({{"name":"store_load","engine":"{}","memories":{},"unit":"ms","value":{:.3f}}})",
+      engine(options), memories, took[took.size() / 2] * 1e3)
             << std::endl;
   view->reset();
 }
@@ -135,11 +145,19 @@ void load_speed(const std::filesystem::path& folder, size_t memories) {
 } // namespace
 
 int main(int argc, char** argv) {
-  auto folder = std::filesystem::path{argc > 1 ? argv[1] : "build/store_bench.data"};
-  for (size_t owners : {20, 1000})
-    for (size_t batch : {1, 10, 100, 1000})
-      write_speed(folder, owners, batch);
-  for (size_t memories : {100, 1000, 10'000})
-    load_speed(folder, memories);
-  std::filesystem::remove_all(folder);
+  store_options embedded;
+  embedded.folder = argc > 1 ? argv[1] : "build/store_bench.data";
+  std::vector<store_options> engines{embedded};
+  if (argc > 2) {
+    engines.emplace_back().url = argv[2];
+    engines.back().schema = "sotto_bench";
+  }
+  for (auto& options : engines) {
+    for (size_t owners : {20, 1000})
+      for (size_t batch : {1, 10, 100, 1000})
+        write_speed(options, owners, batch);
+    for (size_t memories : {100, 1000, 10'000})
+      load_speed(options, memories);
+  }
+  std::filesystem::remove_all(embedded.folder);
 }

@@ -104,6 +104,24 @@ TEST_CASE("deployments without personas are the companion's") {
   CHECK(x.value.personas[0].llm == std::vector<std::string>{"a"});
 }
 
+TEST_CASE("the store is a folder or a database, whose password no message shows") {
+  auto x = load_with({"store.url=sqlite:elsewhere", "node.data=here"});
+  CHECK(x.problems.empty());
+  CHECK(x.value.store.folder == "elsewhere");
+  CHECK(x.value.store.url.empty());
+  x = load_with({"store.url=postgresql://u:secret@h/d", "store.schema=blue_2", "node.data=here"});
+  CHECK(x.problems.empty());
+  CHECK(x.value.store.url == "postgresql://u:secret@h/d");
+  CHECK(x.value.store.schema == "blue_2");
+  CHECK(to_toml(x.value, true).find("secret") == std::string::npos);
+  CHECK(to_json(x.value).find("secret") == std::string::npos);
+  x = load_with(
+      {"store.url=mysql://u:sec/ret@h/d", "store.schema=Blue", "store.write_patience=soon"});
+  REQUIRE(x.problems.size() == 3);
+  for (auto& problem : x.problems)
+    CHECK(problem.find("sec/ret") == std::string::npos);
+}
+
 TEST_CASE("later sources go before earlier ones") {
   written_file file{
       "profile = 'desktop'\n[node]\nworkers = 3\nseed = 5\n[session]\nrecalled = 6\n"};

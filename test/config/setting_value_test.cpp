@@ -48,6 +48,10 @@ TEST_CASE("what is shown of any duration and size is read back as the same") {
 
 TEST_CASE("passwords in URLs are replaced wherever they stand") {
   CHECK(without_password("postgresql://u:secret@host/db") == "postgresql://u:***@host/db");
+  CHECK(without_password("postgresql://u:a/b@c?d#@host/db?sslmode=require")
+        == "postgresql://u:***@host/db?sslmode=require");
+  CHECK(without_password("postgresql:///db?user=u&password=secret&host=/run\" is")
+        == "postgresql:///db?user=u&password=***&host=/run\" is");
   CHECK(without_password("http://u:p@ss@host") == "http://u:***@host");
   CHECK(without_password("http://host:80/a@b:c") == "http://host:80/a@b:c");
   CHECK(without_password("x http://a:b@c http://d:e@f") == "x http://a:***@c http://d:***@f");

@@ -189,3 +189,29 @@ test('sotto memory reembed brings all users to another embedder', async (t) => {
   assert.match(none.stderr, /nothing to embed anew/)
   assert.equal((await third.call('GET', '/v1/admin/reembed')).status, 400)
 })
+
+test('nodes share vectors through Redis, and go on without it', async (t) => {
+  const redis = process.env.SOTTO_TEST_REDIS
+  assert.ok(redis, 'SOTTO_TEST_REDIS names the Redis to test with: eval "$(scripts/services start DIR)"')
+  const provider = await startProvider(t)
+  const prefix = `test-${process.pid}:`
+  const embed = async (node, input) => {
+    const x = await node.call('POST', '/v1/embeddings', { model: 'small', input })
+    assert.equal(x.status, 200, JSON.stringify(x.body))
+    return x.body.data.map((y) => y.embedding)
+  }
+  const first = await Node.start(t, { env, set: [...settings(provider), `cache.url=${redis}`, `cache.prefix=${prefix}`] })
+  const vectors = await embed(first, ['a dog', 'a boat'])
+  // Written behind the answer; another node finds it a moment later.
+  await until('another node finds both', async () => {
+    const other = await Node.start(t, { env, set: [...settings(provider), `cache.url=${redis}`, `cache.prefix=${prefix}`] })
+    const before = provider.seen.texts
+    assert.deepEqual(await embed(other, ['a dog', 'a boat']), vectors)
+    return provider.seen.texts === before && (await metric(other, 'sotto_shared_cache_hits_total')) === 2
+  })
+  const alone = await Node.start(t, { env, set: [...settings(provider), 'cache.url=unix:/nonexistent/redis'] })
+  const before = provider.seen.texts
+  assert.deepEqual(await embed(alone, ['a dog', 'a boat']), vectors)
+  assert.equal(provider.seen.texts, before + 2)
+  assert.match(alone.stderr, /shared cache is not used/)
+})

@@ -130,6 +130,27 @@ TEST_CASE("headers say whose turn it is where the body does not") {
   CHECK(why.param == "user");
 }
 
+TEST_CASE("what is said in a group belongs to the group, by its speaker") {
+  auto call = call_of(R"({"user":"ada","messages":[{"role":"user","content":"Hi"}]})");
+  call.group = "lobby";
+  failure why;
+  auto turn = read_chat(call, with, why).turn;
+  CHECK_FALSE(why);
+  CHECK(turn.owner.owner == "channel:lobby");
+  CHECK(turn.speaker == "ada");
+  CHECK(turn.conversation == "lobby");
+  call.conversation = "evening";
+  CHECK(read_chat(call, with, why).turn.conversation == "evening");
+  SECTION("it needs somebody who speaks") {
+    call.body = R"({"messages":[{"role":"user","content":"Hi"}]})";
+  }
+  SECTION("its name has a bound") {
+    call.group.assign(max_name_bytes + 1, 'x');
+  }
+  read_chat(call, with, why);
+  CHECK(why.param == "Sotto-Group");
+}
+
 TEST_CASE("a model with a deployment's name passes through") {
   auto body = valid_chat;
   body["model"] = "cloud/any/model";

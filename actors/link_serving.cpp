@@ -1,0 +1,254 @@
+// LINK's serving side: calls of the peer to this node.
+#include "actors/link.hpp"
+#include "runtime/message_bytes.hpp"
+
+namespace sotto {
+
+namespace {
+
+/// While the peer takes nothing, the pieces of one reply are gathered up to this.
+constexpr size_t most_gathered = 64 << 10;
+
+constexpr uint64_t value(caf::atom_value x) {
+  return static_cast<uint64_t>(x);
+}
+
+/// Whether it is a request of PARTITION's protocol that may come from another node.
+bool is_request(const caf::message& x) {
+  switch (value(x.get_as<caf::atom_value>(1))) {
+  case value(atom::recall::value):
+    return x.match_elements<context, caf::atom_value, memory_query>();
+  case value(atom::remember::value):
+    return x.match_elements<context, caf::atom_value, memory_write>();
+  case value(atom::list::value):
+    return x.match_elements<context, caf::atom_value, memory_page_query>();
+  case value(atom::remove::value):
+    return x.match_elements<context, caf::atom_value, owner_key, std::string>();
+  case value(atom::forget::value):
+    return x.match_elements<context, caf::atom_value, owner_key>();
+  default:
+    return false;
+  }
+}
+
+bool has_verb(const caf::message& x, caf::atom_value verb) {
+  return x.get_as<caf::atom_value>(1) == verb;
+}
+
+} // namespace
+
+void link_state::serve(link_frame& x) {
+  if (x.left < 0)
+    return say_failed(x.number, {ec::timeout, "the deadline passed before the call was sent", {}});
+  if (moved_.contains(x.partition))
+    return say_moved(x.number, x.partition);
+  auto read = message_from_bytes(self_->home_system(), x.bytes);
+  if (!read)
+    return say_failed(x.number, to_failure(read.error()));
+  auto& what = *read;
+  auto known =
+      what.size() > 2 && what.match_element<context>(0) && what.match_element<caf::atom_value>(1);
+  if (known) {
+    // The deadline is told as the time that is left: clocks differ.
+    auto& ctx = what.get_mutable_as<context>(0);
+    ctx.deadline = x.left > 0 ? self_->nanos() + x.left : 0;
+    ctx = self_->child(ctx);
+    if (has_verb(what, atom::say::value)
+        && what.match_elements<context, caf::atom_value, turn_request>())
+      return serve_turn(x, what);
+    if (is_request(what))
+      return serve_request(x, what);
+    if (has_verb(what, atom::subscribe::value)
+        && what.match_elements<context, caf::atom_value, owner_key, std::string, subscription>()) {
+      if (auto home = parts_->home(x.partition))
+        self_->send(home, ctx, atom::subscribe_v, event_client_actor{self_},
+                    what.get_as<owner_key>(2), what.get_as<std::string>(3),
+                    what.get_as<subscription>(4));
+      return;
+    }
+  }
+  say_failed(x.number,
+             {ec::invalid, "this node (sotto " SOTTO_VERSION ") does not know such a call", {}});
+}
+
+void link_state::serve_turn(const link_frame& x, caf::message& what) {
+  auto home = parts_->turns(x.partition);
+  if (!home)
+    return say_moved(x.number, x.partition);
+  auto& ctx = what.get_as<context>(0);
+  auto& request = what.get_mutable_as<turn_request>(2);
+  // Decided where the turn came in.
+  request.level = ctx.level;
+  request.level_given = true;
+  auto& to = served_[x.number];
+  to.ctx = ctx;
+  to.partition = x.partition;
+  to.home = home;
+  to.owner = request.owner;
+  to.conversation = request.conversation;
+  to.due = self_->nanos() + parts_->options.call_timeout.count() + std::max<int64_t>(x.left, 0);
+  arm();
+  self_->send(home, ctx, atom::say_v, turn_client_actor{self_}, x.number, std::move(request));
+}
+
+void link_state::serve_request(const link_frame& x, caf::message& what) {
+  auto home = parts_->home(x.partition);
+  if (!home)
+    return say_moved(x.number, x.partition);
+  auto& to = served_[x.number];
+  to.ctx = what.get_as<context>(0);
+  to.partition = x.partition;
+  to.due = self_->nanos() + parts_->options.call_timeout.count() + std::max<int64_t>(x.left, 0);
+  arm();
+  to.asked = self_->ask(caf::actor_cast<caf::strong_actor_ptr>(home), x.number, std::move(what));
+}
+
+void link_state::serve_cancel(const link_frame& x) {
+  auto at = served_.find(x.number);
+  auto what = message_from_bytes(self_->home_system(), x.bytes);
+  if (at == served_.end() || !at->second.home || !what
+      || !what->match_elements<caf::atom_value, bool>())
+    return;
+  auto call = std::move(at->second);
+  served_.erase(at);
+  self_->send<caf::message_priority::high>(call.home, self_->child(call.ctx), atom::cancel_v,
+                                           turn_client_actor{self_}, x.number, call.owner,
+                                           call.conversation, what->get_as<bool>(1));
+}
+
+void link_state::serving_lost() {
+  for (auto& [number, x] : served_) {
+    if (x.home)
+      self_->send<caf::message_priority::high>(x.home, self_->child(x.ctx), atom::cancel_v,
+                                               turn_client_actor{self_}, number, x.owner,
+                                               x.conversation, true);
+    else
+      self_->forget(x.asked);
+  }
+  served_.clear();
+  gathering_.clear();
+  moved_.clear();
+}
+
+void link_state::expire_served(int64_t now) {
+  std::erase_if(served_, [&](auto& x) {
+    if (now <= x.second.due)
+      return false;
+    self_->forget(x.second.asked);
+    return true;
+  });
+}
+
+void link_state::say_moved(uint64_t number, uint32_t partition) {
+  moved_.insert(partition);
+  link_frame x;
+  x.kind = frame_kind::moved;
+  x.number = number;
+  x.partition = partition;
+  urgent(std::move(x));
+}
+
+void link_state::say_failed(uint64_t number, const failure& why) {
+  urgent(frame_of(frame_kind::answer, number, priority::normal,
+                  caf::make_message(atom::failed_v, why)));
+}
+
+void link_state::finish(uint64_t number, const caf::message& last) {
+  auto at = served_.find(number);
+  if (at == served_.end())
+    return;
+  auto call = std::move(at->second);
+  served_.erase(at);
+  if (flush_piece(number, call))
+    queue(frame_of(frame_kind::answer, number, call.ctx.level, last));
+  else
+    say_failed(number, no_room());
+}
+
+void link_state::piece(const context&, uint64_t number, stream_piece x) {
+  auto at = served_.find(number);
+  if (at == served_.end())
+    return;
+  auto& to = at->second;
+  auto& gathered = to.gathered;
+  if (!gathered.text.empty() && gathered.offset + gathered.text.size() != x.offset
+      && !flush_piece(number, to))
+    return;
+  if (gathered.text.empty())
+    gathered.offset = x.offset;
+  gathered.text += x.text;
+  ++to.pieces;
+  // The first is what the user waits for.
+  auto enough = to.pieces >= parts_->options.gather_pieces && queue_->empty();
+  if (!std::exchange(to.spoken, true) || enough || gathered.text.size() >= most_gathered) {
+    flush_piece(number, to);
+    return;
+  }
+  gathering_.insert(number);
+  if (!std::exchange(gathering_armed_, true))
+    self_->delayed_send<caf::message_priority::high>(self_, parts_->options.gather, context{},
+                                                     atom::token_v);
+}
+
+/// False: there was no room for it, and the call is over.
+bool link_state::flush_piece(uint64_t number, served_call& x) {
+  if (x.gathered.text.empty())
+    return true;
+  x.pieces = 0;
+  gathering_.erase(number);
+  return queue(frame_of(frame_kind::piece, number, x.ctx.level,
+                        caf::make_message(atom::token_v, std::exchange(x.gathered, {}))));
+}
+
+void link_state::gathered() {
+  gathering_armed_ = false;
+  for (auto number : std::vector<uint64_t>(gathering_.begin(), gathering_.end())) {
+    auto at = served_.find(number);
+    if (at == served_.end())
+      gathering_.erase(number);
+    else if (queue_->empty() || at->second.gathered.text.size() >= most_gathered)
+      flush_piece(number, at->second);
+  }
+  if (!gathering_.empty() && !std::exchange(gathering_armed_, true))
+    self_->delayed_send<caf::message_priority::high>(self_, parts_->options.gather, context{},
+                                                     atom::token_v);
+}
+
+void link_state::resumed(uint64_t number, bool recovered) {
+  auto at = served_.find(number);
+  if (at == served_.end())
+    return;
+  at->second.spoken = true;
+  auto level = at->second.ctx.level;
+  if (flush_piece(number, at->second))
+    queue(
+        frame_of(frame_kind::piece, number, level, caf::make_message(atom::resumed_v, recovered)));
+}
+
+void link_state::completed(uint64_t number, turn_reply& reply) {
+  finish(number, caf::make_message(atom::completed_v, std::move(reply)));
+}
+
+void link_state::failed(uint64_t number, const failure& why) {
+  auto at = served_.find(number);
+  if (at == served_.end())
+    return;
+  if (has_moved(why) && !at->second.spoken) {
+    auto partition = at->second.partition;
+    served_.erase(at);
+    return say_moved(number, partition);
+  }
+  finish(number, caf::make_message(atom::failed_v, why));
+}
+
+void link_state::answered(uint64_t number, const caf::message& answer) {
+  if (!answer.match_elements<caf::error>())
+    return finish(number, answer);
+  failed(number, to_failure(answer.get_as<caf::error>(0)));
+}
+
+void link_state::event(const context& ctx, session_event& x) {
+  queue(frame_of(frame_kind::event, 0, ctx.level, caf::make_message(std::move(x))));
+}
+
+} // namespace sotto

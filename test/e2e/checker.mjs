@@ -1,0 +1,271 @@
+// Checks a cluster from outside: writers who retry until they are answered, while nodes are killed,
+// paused and restarted; then every acknowledged write must be there exactly once and in order. Knows
+// the public protocol, DIR/nodes.json and scripts/cluster alone.
+//   node test/e2e/checker.mjs --data DIR [--seconds 600] [--users 24] [--faults kill,pause,restart,drain]
+//     [--every 12] [--seed 1]
+import { execFile } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs, promisify } from 'node:util'
+import WebSocket from 'ws'
+
+const cluster = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../scripts/cluster')
+const pause = (ms) => new Promise((done) => setTimeout(done, ms))
+
+/** Repeats the same choices for the same seed (Mulberry32). */
+function random(seed) {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
+
+async function request(url, method, body, key, ms) {
+  const headers = { 'Content-Type': 'application/json' }
+  if (key) headers['Idempotency-Key'] = key
+  const answer = await fetch(url, {
+    method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(ms),
+  })
+  const text = await answer.text()
+  if (!answer.ok) throw new Error(`${answer.status} ${text.slice(0, 200)}`)
+  return JSON.parse(text)
+}
+
+/** One call over a WebSocket of its own life: opened when needed, dropped when anything fails. */
+class Socket {
+  async call(url, type, body, ms) {
+    if (this.url !== url || this.ws?.readyState !== WebSocket.OPEN) await this.#open(url, ms)
+    const id = (this.next = (this.next ?? 0) + 1)
+    return new Promise((done, fail) => {
+      const end = (f, x) => {
+        clearTimeout(timer)
+        this.ws?.off('message', heard)
+        this.ws?.off('close', closed)
+        f(x)
+      }
+      const drop = (why) => {
+        this.ws?.terminate()
+        end(fail, new Error(why))
+      }
+      const heard = (bytes) => {
+        const x = JSON.parse(bytes.toString('utf8'))
+        if (x.id !== id || x.type === 'token') return
+        if (x.type === 'error') end(fail, new Error(JSON.stringify(x.body).slice(0, 200)))
+        else end(done, x.body)
+      }
+      const closed = () => end(fail, new Error('the socket closed'))
+      const timer = setTimeout(() => drop('no answer in time'), ms)
+      this.ws.on('message', heard)
+      this.ws.on('close', closed)
+      this.ws.send(JSON.stringify({ id, type, body }))
+    })
+  }
+
+  #open(url, ms) {
+    this.ws?.terminate()
+    this.url = url
+    this.ws = new WebSocket(`${url.replace('http', 'ws')}/v1/actors`, 'sotto.json.v1')
+    this.ws.on('error', () => {})
+    return new Promise((done, fail) => {
+      const timer = setTimeout(() => (this.ws.terminate(), fail(new Error('no connection in time'))), ms)
+      this.ws.once('open', () => (clearTimeout(timer), done()))
+      this.ws.once('close', () => (clearTimeout(timer), fail(new Error('no connection'))))
+    })
+  }
+
+  close() {
+    this.ws?.terminate()
+  }
+}
+
+export class Checker {
+  constructor({ data, users = 24, seed = 1, patience = 8000 }) {
+    this.data = data
+    this.patience = patience
+    this.chance = random(seed)
+    this.urls = this.nodes().map((x) => x.http)
+    this.names = this.nodes().map((x) => x.name)
+    this.users = Array.from({ length: users }, (_, i) => ({
+      name: `checker-${seed}-${i}`, turns: [], memories: [], socket: i % 2 ? new Socket() : null,
+    }))
+    this.waits = []
+    this.failed = 0
+    this.retries = 0
+    this.differing = 0
+    this.faults = []
+  }
+
+  nodes() {
+    return JSON.parse(fs.readFileSync(path.join(this.data, 'nodes.json'), 'utf8'))
+  }
+
+  pick(list) {
+    return list[Math.floor(this.chance() * list.length)]
+  }
+
+  say(user, url, text, key) {
+    if (user.socket)
+      return user.socket.call(url, 'say', { user: user.name, text, idempotency_key: key }, this.patience)
+        .then((x) => x.text)
+    return request(`${url}/v1/chat/completions`, 'POST',
+      { model: 'companion', user: user.name, messages: [{ role: 'user', content: text }] }, key, this.patience)
+      .then((x) => x.choices[0].message.content)
+  }
+
+  /** Tries until it is acknowledged; another gateway each time. Notes how long nobody answered. */
+  async insist(what) {
+    const start = performance.now()
+    for (let tries = 0; ; ++tries) {
+      try {
+        const x = await what(this.pick(this.urls))
+        if (tries > 0) this.waits.push(performance.now() - start)
+        return x
+      } catch (why) {
+        this.last = why.message
+        ++this.retries
+        if (tries === 0) ++this.failed
+        if (performance.now() - start > 120_000) throw new Error(`given up after 120 s: ${why.message}`)
+        await pause(20)
+      }
+    }
+  }
+
+  async write(user) {
+    for (let n = 0; !this.stopping; ++n) {
+      const text = `${user.name} says line ${n}`
+      const reply = await this.insist((url) => this.say(user, url, text, `${user.name}-${n}`))
+      user.turns.push({ text, reply })
+      if (n % 3 === 0) {
+        const id = `note-${n}`
+        const note = `${user.name} noted ${n}`
+        await this.insist((url) => request(`${url}/v1/memories`, 'POST', { user: user.name, id, text: note }, '', this.patience))
+        user.memories.push({ id, text: note })
+      }
+      if (n % 5 === 0) {
+        const again = await this.insist((url) => this.say(user, url, text, `${user.name}-${n}`))
+        if (again !== reply) ++this.differing
+      }
+    }
+  }
+
+  start() {
+    this.writing = Promise.all(this.users.map((x) => this.write(x)))
+    this.writing.catch(() => {})
+  }
+
+  async stop() {
+    this.stopping = true
+    await this.writing
+    for (const x of this.users) x.socket?.close()
+  }
+
+  async cluster(...args) {
+    await promisify(execFile)(cluster, [...args, '--data', this.data])
+  }
+
+  /** One fault and its end. */
+  async strike(kind) {
+    const victim = this.pick(this.names)
+    const of = () => this.nodes().find((x) => x.name === victim)
+    const at = performance.now()
+    if (kind === 'kill') {
+      process.kill(of().pid, 'SIGKILL')
+      await pause(4000 + this.chance() * 3000)
+      await this.cluster('start-node', victim)
+    } else if (kind === 'pause') {
+      const { pid } = of()
+      process.kill(pid, 'SIGSTOP')
+      await pause(1000 + this.chance() * 7000)
+      process.kill(pid, 'SIGCONT')
+      await pause(3000)
+      // It may have ended itself, as it must where it cannot be sure.
+      if (!alive(pid)) await this.cluster('start-node', victim)
+    } else if (kind === 'restart') {
+      await this.cluster('stop-node', victim)
+      await this.cluster('start-node', victim)
+    }
+    this.faults.push({ kind, victim, took: Math.round(performance.now() - at) })
+  }
+
+  /** All lines of a user, in order. */
+  async lines(user) {
+    const all = []
+    for (let after = ''; ; ) {
+      const query = `user=${encodeURIComponent(user.name)}&limit=1000${after && `&after=${encodeURIComponent(after)}`}`
+      const page = await this.insist((url) => request(`${url}/v1/memories?${query}`, 'GET', null, '', this.patience))
+      all.push(...page.results)
+      if (!page.next || page.next === after || page.results.length === 0) return all
+      after = page.next
+    }
+  }
+
+  /** What is wrong; empty: every acknowledged write is there once, in order. */
+  async check() {
+    const wrong = []
+    for (const user of this.users) {
+      const lines = await this.lines(user)
+      const notes = new Map(user.memories.map((x) => [x.id, x.text]))
+      const said = lines.filter((x) => !notes.has(x.id)).map((x) => x.text)
+      const meant = user.turns.flatMap((x) => [x.text, x.reply])
+      if (said.length !== meant.length)
+        wrong.push(`${user.name}: ${said.length} lines for ${meant.length} acknowledged`)
+      const at = meant.findIndex((x, i) => x !== said[i])
+      if (at >= 0) wrong.push(`${user.name}: line ${at} is '${said[at]}', not '${meant[at]}'`)
+      const kept = lines.filter((x) => notes.has(x.id))
+      if (kept.length !== notes.size || kept.some((x) => notes.get(x.id) !== x.text))
+        wrong.push(`${user.name}: ${kept.length} notes for ${notes.size} acknowledged`)
+    }
+    if (this.differing) wrong.push(`${this.differing} retried turns had another reply`)
+    return wrong
+  }
+
+  summary() {
+    const waits = [...this.waits].sort((a, b) => a - b)
+    const part = (p) => Math.round(waits[Math.min(waits.length - 1, Math.floor(waits.length * p))] ?? 0)
+    return {
+      turns: this.users.reduce((n, x) => n + x.turns.length, 0),
+      memories: this.users.reduce((n, x) => n + x.memories.length, 0),
+      failed_at_first: this.failed,
+      retries: this.retries,
+      unavailable_ms: { p50: part(0.5), p99: part(0.99), max: part(1) },
+      faults: this.faults,
+    }
+  }
+}
+
+function alive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string' }, seconds: { type: 'string', default: '600' },
+      users: { type: 'string', default: '24' }, seed: { type: 'string', default: '1' },
+      every: { type: 'string', default: '12' }, faults: { type: 'string', default: 'kill,pause,restart' },
+    },
+  })
+  if (!values.data) {
+    console.error('checker: --data DIR of scripts/cluster is needed')
+    process.exit(2)
+  }
+  const checker = new Checker({ data: values.data, users: +values.users, seed: +values.seed })
+  checker.start()
+  const end = Date.now() + values.seconds * 1000
+  while (Date.now() < end) {
+    await pause(Math.min(values.every * 1000, Math.max(0, end - Date.now())))
+    if (Date.now() < end && values.faults) await checker.strike(checker.pick(values.faults.split(',')))
+  }
+  await checker.stop()
+  const wrong = await checker.check()
+  console.log(JSON.stringify({ name: 'cluster_faults', ...checker.summary(), wrong }, null, 2))
+  process.exit(wrong.length ? 1 : 0)
+}

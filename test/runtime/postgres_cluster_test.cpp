@@ -1,0 +1,338 @@
+#include "runtime/postgres_cluster.hpp"
+#include "runtime/postgres_migrations.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "test/postgres_fixture.hpp"
+
+using namespace sotto;
+using namespace sotto::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr uint32_t partitions = 256;
+
+struct cluster_schema : own_schema {
+  cluster_schema() {
+    if (auto why = open())
+      FAIL(why.message);
+    if (auto why = migrate(db, partitions))
+      FAIL(why.message);
+    db.run("SET search_path TO " + postgres::quoted_name(to.schema));
+  }
+
+  failure open() { return db.open(to); }
+
+  cluster_node node(const std::string& name, int run = 1) const {
+    cluster_node x;
+    x.name = name;
+    x.incarnation = fmt::format("00000000-0000-4000-8000-{:06}{:06}",
+                                std::hash<std::string>{}(name) % 1'000'000, run);
+    x.link = name + ":7710";
+    x.http = "http://" + name;
+    x.roles = {"gateway", "worker"};
+    x.capacity = 1.5;
+    x.version = "0.1.0";
+    x.protocol = 3;
+    return x;
+  }
+
+  postgres::connection db;
+  reactor io;
+};
+
+std::vector<partition_epoch> all_at(uint64_t epoch) {
+  std::vector<partition_epoch> x;
+  for (uint32_t p = 0; p < partitions; ++p)
+    x.push_back({p, epoch});
+  return x;
+}
+
+/// One node's way in.
+struct client {
+  client(cluster_schema& in, const std::string& name, caf::timespan lease = 30s, int run = 1)
+      : self(in.node(name, run)), store(in.to, 4s, in.io) {
+    store.on_change([this] { ++news; });
+    auto joined = store.join({partitions, "ca"}, self, lease);
+    if (!joined)
+      FAIL(to_failure(joined.error()).message);
+    CHECK(joined->wait == 0);
+  }
+
+  cluster_look look(bool renew = true) {
+    auto x = store.look(renew, load);
+    if (!x)
+      FAIL(to_failure(x.error()).message);
+    return std::move(*x);
+  }
+
+  std::vector<partition_epoch> claim(const std::vector<partition_epoch>& wish) {
+    auto x = store.claim(wish);
+    if (!x)
+      FAIL(to_failure(x.error()).message);
+    return std::move(*x);
+  }
+
+  cluster_node self;
+  cluster_load load;
+  std::atomic<int> news{0};
+  postgres_cluster store;
+};
+
+/// Waits for what another thread does.
+template <class F>
+bool in_time(F done) {
+  for (int i = 0; i < 500 && !done(); ++i)
+    std::this_thread::sleep_for(10ms);
+  return done();
+}
+
+} // namespace
+
+TEST_CASE("a node joins, is seen with everything it says, and leaves", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"}, y{in, "y"};
+  x.load = {1.25, {{7, 0.5}, {9, 0.25}}};
+  auto seen = x.look();
+  CHECK(seen.known);
+  REQUIRE(seen.members.size() == 2);
+  REQUIRE(seen.partitions.size() == partitions);
+  CHECK(seen.partitions[17].number == 17);
+  CHECK(seen.partitions[17].node.empty());
+  CHECK(seen.partitions[17].age >= 0);
+  auto member = y.look().members[0];
+  CHECK(member.name == "x");
+  CHECK(member.incarnation == x.self.incarnation);
+  CHECK(member.http == x.self.http);
+  CHECK(member.link == x.self.link);
+  CHECK(member.roles == x.self.roles);
+  CHECK(member.capacity == 1.5);
+  CHECK(member.version == "0.1.0");
+  CHECK(member.protocol == 3);
+  CHECK(member.live);
+  CHECK(member.lease_left > 20'000'000'000);
+  CHECK_FALSE(member.draining);
+  CHECK(member.load.busy == 1.25);
+  REQUIRE(member.load.hottest.size() == 2);
+  CHECK(member.load.hottest[1].partition == 9);
+  CHECK(x.claim({{3, 0}}).size() == 1);
+  REQUIRE_FALSE(x.store.leave());
+  auto after = y.look();
+  CHECK(after.members.size() == 1);
+  CHECK(after.partitions[3].node.empty());
+  CHECK(after.partitions[3].epoch == 1);
+  CHECK_FALSE(x.look().known);
+}
+
+TEST_CASE("three nodes that claim everything at once share it, each partition once",
+          "[postgres_cluster]") {
+  cluster_schema in;
+  for (uint64_t epoch = 0; epoch < 5; ++epoch) {
+    std::vector<std::unique_ptr<client>> nodes;
+    for (auto name : {"a", "b", "c"})
+      nodes.push_back(std::make_unique<client>(in, name));
+    std::vector<std::vector<partition_epoch>> got(3);
+    std::vector<std::thread> threads;
+    for (size_t n = 0; n < 3; ++n)
+      threads.emplace_back([&, n] {
+        // In slices, each node in another order.
+        auto wish = all_at(epoch);
+        std::rotate(wish.begin(), wish.begin() + static_cast<long>(n * 85), wish.end());
+        for (size_t at = 0; at < wish.size(); at += 16)
+          if (auto x = nodes[n]->store.claim(std::span{wish}.subspan(at, 16)))
+            got[n].insert(got[n].end(), x->begin(), x->end());
+      });
+    for (auto& x : threads)
+      x.join();
+    std::map<uint32_t, size_t> owner;
+    for (size_t n = 0; n < 3; ++n)
+      for (auto& x : got[n]) {
+        CHECK(x.epoch == epoch + 1);
+        CHECK(owner.try_emplace(x.number, n).second);
+      }
+    // What was locked in passing is taken in a second round.
+    for (auto& x : nodes[0]->claim(all_at(epoch)))
+      CHECK(owner.try_emplace(x.number, 0).second);
+    CHECK(owner.size() == partitions);
+    auto rows = nodes[1]->look().partitions;
+    for (auto& row : rows) {
+      CHECK(row.node == nodes[owner[row.number]]->self.name);
+      CHECK(row.epoch == epoch + 1);
+    }
+    for (auto& x : nodes)
+      REQUIRE_FALSE(x->store.leave());
+  }
+}
+
+TEST_CASE("what a node holds is claimed when its lease has ended, and not before",
+          "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x", 1s}, y{in, "y"};
+  CHECK(x.claim({{1, 0}, {2, 0}}).size() == 2);
+  CHECK(y.claim({{1, 1}}).empty());
+  auto left = y.look().members[0].lease_left;
+  CHECK(left <= 1'000'000'000);
+  std::this_thread::sleep_for(caf::timespan{left} + 20ms);
+  CHECK_FALSE(y.look().members[0].live);
+  // Decided on an old epoch; then on the right one.
+  CHECK(y.claim({{1, 0}}).empty());
+  CHECK(y.claim({{1, 1}}) == std::vector<partition_epoch>{{1, 2}});
+  // The node was only held up: it is live again, and has what nobody took under a new epoch.
+  CHECK(x.look().known);
+  CHECK(x.claim({{1, 1}}).empty());
+  CHECK(x.claim({{1, 2}}).empty());
+  CHECK(x.claim({{2, 1}}) == std::vector<partition_epoch>{{2, 2}});
+  // What it gives back under an old epoch is not given back.
+  std::vector<partition_epoch> old{{2, 1}, {1, 2}};
+  REQUIRE_FALSE(x.store.release(old));
+  auto rows = y.look().partitions;
+  CHECK(rows[1].node == "y");
+  CHECK(rows[2].node == "x");
+}
+
+TEST_CASE("a node that is not live or is draining claims nothing", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x", 50ms}, y{in, "y"};
+  std::this_thread::sleep_for(70ms);
+  CHECK(x.claim({{1, 0}}).empty());
+  REQUIRE_FALSE(y.store.drain("y", true));
+  CHECK(y.look().members[1].draining);
+  CHECK(y.claim({{1, 0}}).empty());
+  REQUIRE_FALSE(y.store.drain("y", false));
+  CHECK(y.claim({{1, 0}}).size() == 1);
+  CHECK(y.store.drain("nobody", true).code == ec::not_found);
+}
+
+TEST_CASE("a partition that is asked for is handed over", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"}, y{in, "y"}, z{in, "z"};
+  CHECK(x.claim({{5, 0}, {6, 0}}).size() == 2);
+  std::vector<partition_epoch> five{{5, 1}}, wrong{{6, 0}, {7, 0}};
+  REQUIRE_FALSE(y.store.want(five));
+  REQUIRE_FALSE(z.store.want(five));
+  REQUIRE_FALSE(y.store.want(wrong));
+  auto rows = x.look().partitions;
+  CHECK(rows[5].wanted == "y");
+  CHECK(rows[6].wanted.empty());
+  CHECK(rows[7].wanted.empty());
+  // Who asked does not take any more: another may ask.
+  REQUIRE_FALSE(z.store.drain("y", true));
+  REQUIRE_FALSE(z.store.want(five));
+  CHECK(x.look().partitions[5].wanted == "z");
+  REQUIRE_FALSE(x.store.release(five));
+  CHECK(z.claim({{5, 1}}) == std::vector<partition_epoch>{{5, 2}});
+  rows = z.look().partitions;
+  CHECK(rows[5].node == "z");
+  CHECK(rows[5].wanted.empty());
+}
+
+TEST_CASE("others' changes are told, one's own are not", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"}, y{in, "y"};
+  CHECK(in_time([&] { return x.news > 0; }));
+  x.look();
+  y.look();
+  auto before = x.news.load();
+  CHECK(y.claim({{1, 0}}).size() == 1);
+  CHECK(in_time([&] { return x.news > before; }));
+  CHECK(y.news == 0);
+  x.look();
+  // Looking is no news: neither to others nor to oneself.
+  before = x.news;
+  for (int i = 0; i < 20; ++i) {
+    x.look();
+    y.look();
+  }
+  std::this_thread::sleep_for(50ms);
+  CHECK(x.news == before);
+  CHECK(y.news == 0);
+}
+
+TEST_CASE("a lost connection is opened again, and news come again", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"}, y{in, "y"};
+  x.look();
+  in.db.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
+            "AND usename = current_user AND query LIKE '%nodes%'");
+  CHECK(in_time([&] { return x.store.look(true, {}).engaged(); }));
+  CHECK(in_time([&] { return y.store.look(true, {}).engaged(); }));
+  CHECK(x.look().partitions.size() <= partitions);
+  auto before = x.news.load();
+  CHECK(y.claim({{1, 0}}).size() == 1);
+  CHECK(in_time([&] { return x.news > before; }));
+}
+
+TEST_CASE("a name that is in use is waited for, or left alone", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x", 300ms};
+  CHECK(x.claim({{1, 0}}).size() == 1);
+  postgres_cluster again{in.to, 2s, in.io};
+  auto self = in.node("x", 2);
+  auto outcome = again.join({partitions, "ca"}, self, 5s);
+  REQUIRE(outcome);
+  CHECK(outcome->wait > 0);
+  CHECK(outcome->wait <= 300'000'000);
+  CHECK(outcome->holder == x.self.incarnation);
+  CHECK(outcome->where == x.self.link);
+  std::this_thread::sleep_for(caf::timespan{outcome->wait} + 20ms);
+  outcome = again.join({partitions, "ca"}, self, 5s);
+  REQUIRE(outcome);
+  CHECK(outcome->wait == 0);
+  CHECK_FALSE(x.look().known);
+  std::vector<partition_epoch> one{{1, 1}};
+  CHECK(again.claim(one)->size() == 1);
+  // After a clean end the name is free at once.
+  REQUIRE_FALSE(again.leave());
+  client third{in, "x", 300ms, 3};
+}
+
+TEST_CASE("a node of another cluster or of a far release is refused", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"};
+  postgres_cluster store{in.to, 2s, in.io};
+  auto self = in.node("y");
+  auto refused = [&](const cluster_identity& cluster, const char* part) {
+    auto outcome = store.join(cluster, self, 1s);
+    REQUIRE_FALSE(outcome);
+    auto why = to_failure(outcome.error());
+    CHECK(why.code == ec::invalid);
+    INFO(why.message);
+    CHECK(why.message.find(part) != std::string::npos);
+  };
+  refused({128, "ca"}, "node.partitions");
+  refused({partitions, "another"}, "CA");
+  self.protocol = 5;
+  refused({partitions, "ca"}, "version");
+  self.protocol = 4;
+  CHECK(store.join({partitions, "ca"}, self, 1s));
+  CHECK(x.look().members.size() == 2);
+}
+
+TEST_CASE("a claim does not wait for a row that a stopped process has locked",
+          "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"};
+  postgres::connection stuck;
+  REQUIRE_FALSE(stuck.open(in.to));
+  postgres::transaction open{stuck};
+  REQUIRE(open.begin().ok());
+  REQUIRE(stuck.run("SELECT FROM partitions WHERE number = 2 FOR SHARE").ok());
+  CHECK(x.claim({{1, 0}, {2, 0}, {3, 0}}).size() == 2);
+  REQUIRE(open.commit().ok());
+  CHECK(x.claim({{2, 0}}).size() == 1);
+}
+
+TEST_CASE("a database that cannot be reached fails in time", "[postgres_cluster]") {
+  reactor io;
+  postgres_cluster store{{"postgresql://sotto@/none?host=/nowhere", "s"}, 400ms, io};
+  auto joined = store.join({partitions, "ca"}, cluster_node{}, 1s);
+  REQUIRE_FALSE(joined);
+  CHECK(to_failure(joined.error()).code == ec::unavailable);
+  CHECK_FALSE(store.look(true, {}));
+  CHECK(store.leave());
+}
