@@ -75,10 +75,10 @@ bool broken_heart(const vader_text& text, size_t i) {
 
 size_t gather(const vader_text& text, strengths& to) {
   size_t signs = 0;
-  for (size_t i = 0; i < text.tokens.size(); ++i) {
-    auto* entry = text.tokens[i].entry;
-    if (!entry || entry->felt == feeling::none)
+  for (auto i : text.telling) {
+    if (!text.tokens[i].has(lexicon_entry::feels))
       continue;
+    auto* entry = text.tokens[i].entry;
     ++signs;
     if (negated(text, i)) {
       if (qualities[static_cast<size_t>(entry->felt)].good)

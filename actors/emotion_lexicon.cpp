@@ -1,7 +1,9 @@
 #include "actors/emotion_lexicon.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
+#include <cstring>
 
 #define XXH_INLINE_ALL // words are short: the call would cost more than the hash
 #include <xxhash.h>
@@ -65,8 +67,38 @@ constexpr std::array<std::string_view, feelings> feeling_names{
     "neutral", "joy",       "sadness", "anger", "fear",       "surprise", "disgust",
     "love",    "gratitude", "pride",   "shame", "excitement", "calm"};
 
-uint64_t hash_of(std::string_view word) {
-  return XXH3_64bits(word.data(), word.size());
+constexpr size_t short_word = 16;
+
+/// Keep the first so many bytes of eight.
+constexpr auto first_bytes = [] {
+  static_assert(std::endian::native == std::endian::little);
+  std::array<uint64_t, 9> masks{};
+  for (size_t i = 1; i < masks.size(); ++i)
+    masks[i] = masks[i - 1] << 8 | 0xff;
+  return masks;
+}();
+
+/// Short words, which nearly all are, take one way through the hash whatever their size: branches
+/// that depend on it are guessed wrong at every other word.
+uint64_t hash_of(emotion_lexicon::padded_word word) {
+  if (word.size > short_word)
+    return XXH3_64bits(word.data, word.size);
+  std::array<uint64_t, 2> bytes;
+  std::memcpy(bytes.data(), word.data, sizeof(bytes));
+  auto first = std::min(word.size, sizeof(uint64_t));
+  bytes[0] &= first_bytes[first];
+  bytes[1] &= first_bytes[word.size - first];
+  return XXH3_64bits_withSeed(bytes.data(), sizeof(bytes), word.size);
+}
+
+uint64_t hash_of(std::string word) {
+  auto size = word.size();
+  word.resize(std::max(size, short_word));
+  return hash_of(emotion_lexicon::padded_word{word.data(), size});
+}
+
+uint32_t tag_of(uint64_t hash) {
+  return static_cast<uint32_t>(hash >> 32);
 }
 
 /// The next field of a line, up to a tab or the end.
@@ -107,8 +139,11 @@ void emotion_lexicon::add_rules() {
     boost(word, increment);
   for (auto* word : dampeners)
     boost(word, -increment);
-  for (auto& x : rule_words)
-    entry(x.word).word = x.id;
+  for (auto& x : rule_words) {
+    auto& to = entry(x.word);
+    to.word = x.id;
+    to.flags |= lexicon_entry::ruled;
+  }
 }
 
 void emotion_lexicon::add_feelings() {
@@ -116,6 +151,7 @@ void emotion_lexicon::add_feelings() {
     auto& to = entry(x.word);
     (to.felt == feeling::none ? to.felt : to.felt_too) = x.felt;
     to.strength = std::max(to.strength, x.strength);
+    to.flags |= lexicon_entry::feels;
   }
 }
 
@@ -126,19 +162,20 @@ void emotion_lexicon::index() {
     auto i = hash & (slots_.size() - 1);
     while (slots_[i].entry != 0)
       i = (i + 1) & (slots_.size() - 1);
-    slots_[i] = {hash, number + 1};
+    slots_[i] = {tag_of(hash), number};
+    entries_[number].hash = hash;
   }
   names_ = {};
 }
 
-const lexicon_entry* emotion_lexicon::find(std::string_view word) const {
+const lexicon_entry& emotion_lexicon::find(padded_word word) const {
   auto hash = hash_of(word);
   // Words are told apart by their whole 64-bit hash: of these few thousand no two share one, and a
   // foreign word meets one of them with a probability of 1e-15.
   for (auto i = hash & (slots_.size() - 1); slots_[i].entry != 0; i = (i + 1) & (slots_.size() - 1))
-    if (slots_[i].hash == hash)
-      return &entries_[slots_[i].entry - 1];
-  return nullptr;
+    if (slots_[i].tag == tag_of(hash) && entries_[slots_[i].entry].hash == hash)
+      return entries_[slots_[i].entry];
+  return entries_[0];
 }
 
 std::string_view emotion_lexicon::emoji(char32_t c) const {
@@ -172,7 +209,7 @@ emotion_lexicon::load(const std::string& path) {
       good = false;
     }
   }
-  if (!good || made->entries_.empty())
+  if (!good || made->entries_.size() == 1)
     return to_error(
         {ec::invalid, path + " is no list of emotion words; run scripts/data/fetch", {}});
   made->add_rules();

@@ -69,10 +69,12 @@ enum class rule_word : uint8_t {
   without,
   yeah,
 };
+inline constexpr size_t rule_word_count = static_cast<size_t>(rule_word::yeah) + 1;
 
 /// What is known of one word.
 struct lexicon_entry {
-  enum flag : uint8_t { rated = 1, booster = 2, negator = 4 };
+  /// `ruled`: a rule asks for the word by name; `feels`: it shows a feeling.
+  enum flag : uint8_t { rated = 1, booster = 2, negator = 4, ruled = 8, feels = 16 };
 
   double valence = 0;
   /// VADER's increment of a booster, negative for a dampener.
@@ -83,6 +85,7 @@ struct lexicon_entry {
   feeling felt_too = feeling::none;
   /// How strongly the word shows the feeling, 0 to 1.
   float strength = 0;
+  uint64_t hash = 0;
 };
 
 /// VADER's lexicon with its boosters and negations, our words of feeling, and names for emoji.
@@ -93,8 +96,15 @@ public:
   /// `ec::invalid`.
   static caf::expected<std::shared_ptr<const emotion_lexicon>> load(const std::string& path);
 
-  /// The entry of a word in lower case; nothing if it is unknown.
-  const lexicon_entry* find(std::string_view word) const;
+  /// A word in lower case and what may be read, whatever it is, up to 16 bytes from its beginning:
+  /// so that a short word is hashed without asking how short it is.
+  struct padded_word {
+    const char* data;
+    size_t size;
+  };
+
+  /// The entry of a word; an empty one if it is unknown.
+  const lexicon_entry& find(padded_word word) const;
 
   /// The words for an emoji; empty for any other code point.
   std::string_view emoji(char32_t c) const;
@@ -102,9 +112,10 @@ public:
   size_t size() const { return entries_.size(); }
 
 private:
+  /// A word's hash is in its entry, its upper half here: of unknown words only this is looked at.
   struct slot {
-    uint64_t hash = 0;
-    uint32_t entry = 0; // 1-based; 0: free
+    uint32_t tag = 0;
+    uint32_t entry = 0; // 0: free
   };
 
   lexicon_entry& entry(std::string_view word);
@@ -112,7 +123,8 @@ private:
   void add_feelings();
   void index();
 
-  std::vector<lexicon_entry> entries_;
+  /// The first is that of unknown words.
+  std::vector<lexicon_entry> entries_{1};
   std::unordered_map<std::string, uint32_t> names_; // while loading
   std::vector<slot> slots_;
   std::unordered_map<char32_t, std::string> emoji_;

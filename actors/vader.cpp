@@ -1,6 +1,7 @@
 #include "actors/vader.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -65,14 +66,27 @@ constexpr phrase phrases[]{
     {{w::to, w::die, w::for_}, 3},         {{w::beating, w::heart, w::none}, 3.1},
     {{w::broken, w::heart, w::none}, -2.9}};
 
+/// Where in `phrases` those stand that begin with a word.
+struct phrase_range {
+  uint8_t from = 0, to = 0;
+};
+constexpr auto phrases_of = [] {
+  std::array<phrase_range, rule_word_count> ranges{};
+  for (uint8_t i = 0; i < std::size(phrases); ++i) {
+    auto& x = ranges[static_cast<size_t>(phrases[i].words[0])];
+    x = {x.to == 0 ? i : x.from, static_cast<uint8_t>(i + 1)};
+  }
+  return ranges;
+}();
+
 const phrase* phrase_at(const tokens& t, size_t at, size_t length) {
-  if (at + length > t.size() || !t[at].entry || t[at].entry->word == w::none)
+  auto [from, to] = phrases_of[static_cast<size_t>(t[at].word)];
+  if (from == to || at + length > t.size())
     return nullptr;
-  for (auto& x : phrases) {
-    auto own = x.words[2] == w::none ? size_t{2} : size_t{3};
-    if (own == length && t[at].is(x.words[0]) && t[at + 1].is(x.words[1])
-        && (own == 2 || t[at + 2].is(x.words[2])))
-      return &x;
+  for (auto* x = phrases + from; x != phrases + to; ++x) {
+    auto own = x->words[2] == w::none ? size_t{2} : size_t{3};
+    if (own == length && t[at + 1].is(x->words[1]) && (own == 2 || t[at + 2].is(x->words[2])))
+      return x;
   }
   return nullptr;
 }
@@ -122,14 +136,23 @@ double no_rule(const tokens& t, size_t i) {
   return valence;
 }
 
+/// No rule but that of capitals has to do with the word at `i`.
+bool plain(const tokens& t, size_t i) {
+  auto flags = t[i].flags;
+  for (auto at = i < 3 ? 0 : i - 3; at < i; ++at)
+    flags |= t[at].flags;
+  return (flags & (lexicon_entry::booster | lexicon_entry::negator | lexicon_entry::ruled)) == 0;
+}
+
 double valence_of(const vader_text& text, size_t i) {
   auto& t = text.tokens;
   auto& x = t[i];
-  if (!x.has(lexicon_entry::rated))
-    return 0;
-  auto valence = no_rule(t, i);
+  auto plainly = plain(t, i);
+  auto valence = plainly ? x.entry->valence : no_rule(t, i);
   if (x.upper && text.mixed_case)
     valence += valence > 0 ? capitals_increment : -capitals_increment;
+  if (plainly)
+    return valence;
   constexpr double damping[]{1, 0.95, 0.9};
   for (size_t distance = 1; distance <= 3 && distance <= i; ++distance) {
     auto& other = before(t, i, distance);
@@ -143,10 +166,10 @@ double valence_of(const vader_text& text, size_t i) {
   return least(valence, t, i);
 }
 
-void but_rule(const tokens& t, std::vector<double>& valences) {
-  auto but = std::find_if(t.begin(), t.end(), [](auto& x) { return x.is(w::but); });
-  if (but != t.end())
-    apply_but_rule(static_cast<size_t>(but - t.begin()), valences);
+/// The word counts as one of no valence, though it may have one.
+bool passed_over(const tokens& t, size_t i) {
+  return !t[i].has(lexicon_entry::rated) || t[i].has(lexicon_entry::booster)
+         || (t[i].is(w::kind) && i + 1 < t.size() && t[i + 1].is(w::of));
 }
 
 double emphasis(const vader_text& text) {
@@ -159,37 +182,64 @@ double emphasis(const vader_text& text) {
 /// Python's round: to the nearest decimal of the exact binary value.
 double rounded(double x, double scale, int digits) {
   auto scaled = x * scale;
-  auto whole = std::nearbyint(scaled);
+  // Adding and taking away 2^52 and a half of it rounds to a whole number, as nearbyint does.
+  constexpr double whole_numbers = 6755399441055744.0;
+  auto whole = (scaled + whole_numbers) - whole_numbers;
   if (std::abs(std::abs(scaled - whole) - 0.5) > 1e-6)
-    return whole / scale;
+    return std::copysign(whole / scale, x); // -0.0 where the reference has it
   char text[32];
   std::snprintf(text, sizeof(text), "%.*f", digits, x);
   return std::strtod(text, nullptr);
+}
+
+/// What valences add up to.
+struct valence_sums {
+  double all = 0, pos = 0, neg = 0, neutral = 0;
+
+  void add(double x) {
+    all += x;
+    pos += std::max(x, 0.0) + static_cast<double>(x > 0);
+    neg += std::min(x, 0.0) - static_cast<double>(x < 0);
+    neutral += static_cast<double>(x == 0);
+  }
+};
+
+/// Words of no valence add nothing but to the neutral ones: only those that tell are looked at.
+valence_sums sums_of(const vader_text& text) {
+  valence_sums sums;
+  auto left = text.tokens.size();
+  for (auto i : text.telling) {
+    if (passed_over(text.tokens, i))
+      continue;
+    sums.add(valence_of(text, i));
+    --left;
+  }
+  sums.neutral += static_cast<double>(left);
+  return sums;
+}
+
+/// The rule of "but" needs every word's valence.
+valence_sums sums_with_but(const vader_text& text) {
+  thread_local std::vector<double> valences;
+  valences.assign(text.tokens.size(), 0);
+  for (auto i : text.telling)
+    if (!passed_over(text.tokens, i))
+      valences[i] = valence_of(text, i);
+  apply_but_rule(text.but, valences);
+  valence_sums sums;
+  for (auto x : valences)
+    sums.add(x);
+  return sums;
 }
 
 } // namespace
 
 vader_scores score(const vader_text& text) {
   vader_scores result;
-  auto& t = text.tokens;
-  if (t.empty())
+  if (text.tokens.empty())
     return result;
-  thread_local std::vector<double> valences;
-  valences.assign(t.size(), 0);
-  for (size_t i = 0; i < t.size(); ++i) {
-    if (!t[i].has(lexicon_entry::rated) || t[i].has(lexicon_entry::booster)
-        || (t[i].is(w::kind) && i + 1 < t.size() && t[i + 1].is(w::of)))
-      continue;
-    valences[i] = valence_of(text, i);
-  }
-  but_rule(t, valences);
-  double sum = 0, pos = 0, neg = 0, neutral = 0;
-  for (auto x : valences) {
-    sum += x;
-    pos += std::max(x, 0.0) + static_cast<double>(x > 0);
-    neg += std::min(x, 0.0) - static_cast<double>(x < 0);
-    neutral += static_cast<double>(x == 0);
-  }
+  auto [sum, pos, neg, neutral] =
+      text.but < text.tokens.size() ? sums_with_but(text) : sums_of(text);
   auto marks = emphasis(text);
   sum += sum > 0 ? marks : sum < 0 ? -marks : 0;
   result.compound = std::clamp(sum / std::sqrt(sum * sum + alpha), -1.0, 1.0);

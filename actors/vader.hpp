@@ -9,19 +9,25 @@ namespace sotto {
 
 /// One word of a text as VADER sees it.
 struct vader_token {
-  const lexicon_entry* entry = nullptr;
-  bool upper = false;
-  /// Holds "n't".
-  bool negated = false;
+  /// Never null: a word that is not known has an empty entry.
+  const lexicon_entry* entry;
+  /// The entry's flags; one that holds "n't" is a negator too.
+  uint8_t flags;
+  rule_word word;
+  bool upper;
 
-  bool has(lexicon_entry::flag x) const { return entry && (entry->flags & x) != 0; }
-  bool is(rule_word x) const { return entry && entry->word == x; }
-  bool negates() const { return negated || has(lexicon_entry::negator); }
+  bool has(lexicon_entry::flag x) const { return (flags & x) != 0; }
+  bool is(rule_word x) const { return word == x; }
+  bool negates() const { return has(lexicon_entry::negator); }
 };
 
 /// A text split for VADER, and what its rules need besides.
 struct vader_text {
   std::vector<vader_token> tokens;
+  /// The places of the words that have a valence or a feeling.
+  std::vector<uint32_t> telling;
+  /// Of the first "but"; as many as there are tokens if there is none.
+  size_t but = 0;
   /// Some words are in capitals and some are not.
   bool mixed_case = false;
   int exclamations = 0;

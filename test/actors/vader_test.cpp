@@ -8,6 +8,7 @@
 #include "actors/senses.hpp"
 #include "actors/sentence_embedder.hpp"
 #include "runtime/random.hpp"
+#include "test/actors/vader_plain.hpp"
 
 using namespace sotto;
 
@@ -55,6 +56,52 @@ TEST_CASE("scores equal the reference's on the conformance sample") {
     ++texts;
   }
   CHECK(texts == 180);
+}
+
+TEST_CASE("scores are what the plain rules say, on texts made of what rules look for") {
+  test::plain_vader plain{data("emotion.bin")};
+  std::vector<std::string> words{"the",    "shit",
+                                 "bomb",   "bad",
+                                 "ass",    "bus",
+                                 "stop",   "yeah",
+                                 "right",  "kiss",
+                                 "of",     "death",
+                                 "to",     "die",
+                                 "for",    "heart",
+                                 "broken", "but",
+                                 "no",     "or",
+                                 "this",   "doubt",
+                                 "least",  "at",
+                                 "just",   "enough",
+                                 "kind",   "sort",
+                                 "I",      "train",
+                                 "ain't",  "good",
+                                 "great!", "(love)",
+                                 "hate?",  "!",
+                                 "??",     "supercalifragilistic"};
+  for (auto& [word, by] : test::plain_vader::boosters())
+    words.push_back(word);
+  for (auto& word : test::plain_vader::negators())
+    words.push_back(word);
+  auto rated = plain.rated_words();
+  splitmix random{11};
+  for (int i = 0; i < 20'000; ++i) {
+    std::string text;
+    for (auto left = random() % 14; left > 0; --left) {
+      auto& from = random() % 4 == 0 ? rated : words;
+      auto word = from[random() % from.size()];
+      if (random() % 8 == 0)
+        std::transform(word.begin(), word.end(), word.begin(),
+                       [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+      text += word + (random() % 20 == 0 ? " \n" : " ");
+    }
+    auto got = engine().read_scores(text), want = plain.score(text);
+    INFO(text);
+    REQUIRE(got.neg == want.neg);
+    REQUIRE(got.neu == want.neu);
+    REQUIRE(got.pos == want.pos);
+    REQUIRE(got.compound == want.compound);
+  }
 }
 
 TEST_CASE("feelings are found, several at once, and not where they are denied") {
