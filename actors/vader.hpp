@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +33,10 @@ struct vader_text {
   bool mixed_case = false;
   int exclamations = 0;
   int questions = 0;
+  /// The text with small letters for ASCII's capitals, and bytes of no meaning behind it.
+  std::string lowered;
+  /// Room for a word that is not as it stands in the text.
+  std::string word;
 };
 
 /// Splits as the reference does: emoji become their names, words end at Unicode white space,

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include <unicode/uchar.h>
@@ -12,7 +13,6 @@ namespace sotto {
 
 namespace {
 
-constexpr size_t longest_known = 64;
 // The reference's lower case of this one is two characters, and in no word that is known.
 constexpr UChar32 capital_dotted_i = 0x130;
 
@@ -64,81 +64,36 @@ uint8_t kind_of(char c) {
   return byte_kinds[static_cast<unsigned char>(c)];
 }
 
-/// Collects one word's bytes in lower case and what is known of its characters.
-class word_reader {
+/// A word in lower case, and what is known of its characters.
+struct word_seen {
+  std::string_view text;
+  size_t characters = 0;
+  uint8_t kinds = 0; // of its bytes
+};
+
+/// What the lexicon may read behind a word.
+constexpr size_t padding = 16;
+
+/// Makes tokens of words.
+class token_maker {
 public:
-  explicit word_reader(const emotion_lexicon& lexicon, vader_text& to)
-      : lexicon_(lexicon), to_(to) {}
+  token_maker(const emotion_lexicon& lexicon, vader_text& to) : lexicon_(lexicon), to_(to) {}
 
-  /// Takes ASCII characters up to a space or a character beyond ASCII; returns how many.
-  size_t add_ascii(std::string_view text) {
-    auto most = std::min(text.size(), longest - size_);
-    auto* to = word_.data() + size_;
-    uint8_t seen = 0, kind = 0;
-    size_t i = 0;
-    for (; i < most && (kind = kind_of(text[i])) < space; ++i) {
-      seen |= kind;
-      to[i] = static_cast<char>(text[i] | (kind & upper) << 5); // 0x20 makes a capital small
-    }
-    if (i == most && i < text.size())
-      i += add_rest(text.substr(i), seen);
-    else
-      size_ += i;
-    characters_ += i;
-    seen_ |= seen;
-    if ((seen & mark) != 0)
-      count_marks(text.substr(0, i));
-    return i;
-  }
-
-  void add(char32_t c, std::string_view bytes) {
-    auto point = static_cast<UChar32>(c);
-    seen_ |= u_isUUppercase(point) ? upper : 0;
-    seen_ |= u_isULowercase(point) || u_istitle(point) ? lower : 0;
-    auto small = point == capital_dotted_i ? point : u_tolower(point);
-    if (small == point) {
-      for (auto b : bytes)
-        put(b);
-    } else {
-      std::array<char, 4> encoded;
-      auto* end = utf8::append(static_cast<char32_t>(small), encoded.data());
-      for (auto* b = encoded.data(); b != end; ++b)
-        put(*b);
-    }
-    ++characters_;
-  }
-
-  /// Ends the word, if there is one.
-  void end() {
-    if (characters_ > 0)
-      emit();
-    size_ = characters_ = 0;
-    seen_ = 0;
-    long_ = false;
-  }
-
-  size_t capitals() const { return capitals_; }
-
-private:
-  static constexpr size_t longest = 256;
-  /// What the lexicon may read behind a word.
-  static constexpr size_t padding = 16;
-
-  void put(char c) {
-    if (size_ < longest)
-      word_[size_++] = c;
-    else
-      long_ = true;
-  }
-
-  /// The same as `add_ascii`, for a word that has no room.
-  size_t add_rest(std::string_view text, uint8_t& seen) {
-    size_t i = 0;
-    size_ = longest;
-    for (uint8_t kind = 0; i < text.size() && (kind = kind_of(text[i])) < space; ++i)
-      seen |= kind;
-    long_ = long_ || i > 0;
-    return i;
+  void add(const word_seen& x) {
+    auto word = x.text;
+    if (((kind_of(word.front()) | kind_of(word.back())) & punctuation) != 0)
+      word = stripped(x);
+    auto& entry = lexicon_.find({word.data(), word.size()});
+    vader_token token{&entry, entry.flags, entry.word, (x.kinds & (upper | lower)) == upper};
+    if ((x.kinds & quote) != 0 && word.find("n't") != std::string_view::npos)
+      token.flags |= lexicon_entry::negator;
+    capitals_ += token.upper ? 1 : 0;
+    auto place = to_.tokens.size();
+    if ((token.flags & (lexicon_entry::rated | lexicon_entry::feels)) != 0)
+      to_.telling.push_back(static_cast<uint32_t>(place));
+    if (token.word == rule_word::but)
+      to_.but = std::min(to_.but, place);
+    to_.tokens.push_back(token);
   }
 
   void count_marks(std::string_view text) {
@@ -148,72 +103,138 @@ private:
     }
   }
 
-  void emit() {
-    std::memset(word_.data() + size_, 0, padding);
-    std::string_view word{word_.data(), size_};
-    if (((kind_of(word.front()) | kind_of(word.back())) & punctuation) != 0)
-      word = stripped(word);
-    auto& entry =
-        !long_ || word.size() < longest_known ? lexicon_.find({word.data(), word.size()}) : unknown;
-    vader_token x{&entry, entry.flags, entry.word, (seen_ & (upper | lower)) == upper};
-    if ((seen_ & quote) != 0 && word.find("n't") != std::string_view::npos)
-      x.flags |= lexicon_entry::negator;
-    capitals_ += x.upper ? 1 : 0;
-    auto place = to_.tokens.size();
-    if ((x.flags & (lexicon_entry::rated | lexicon_entry::feels)) != 0)
-      to_.telling.push_back(static_cast<uint32_t>(place));
-    if (x.word == rule_word::but)
-      to_.but = std::min(to_.but, place);
-    to_.tokens.push_back(x);
-  }
+  size_t capitals() const { return capitals_; }
 
+private:
   /// Without the punctuation around it, if more than two characters are left.
-  std::string_view stripped(std::string_view word) const {
+  static std::string_view stripped(const word_seen& x) {
+    auto word = x.text;
     auto from = size_t{0}, to = word.size();
     while (from < to && is_punctuation(word[from]))
       ++from;
-    // The end of a word that was cut is not its end.
-    while (!long_ && to > from && is_punctuation(word[to - 1]))
+    while (to > from && is_punctuation(word[to - 1]))
       --to;
     // Punctuation is ASCII: as many characters go as bytes.
-    return characters_ - (word.size() - (to - from)) > 2 ? word.substr(from, to - from) : word;
+    return x.characters - (word.size() - (to - from)) > 2 ? word.substr(from, to - from) : word;
   }
-
-  static constexpr lexicon_entry unknown{};
 
   const emotion_lexicon& lexicon_;
   vader_text& to_;
-  std::array<char, longest + padding> word_;
-  size_t size_ = 0;
-  size_t characters_ = 0;
   size_t capitals_ = 0;
-  uint8_t seen_ = 0; // the kinds of its bytes
-  bool long_ = false;
 };
 
-class splitter {
+/// Collects a word that is not as it stands in the text: beyond ASCII, or with an emoji's name.
+class word_reader {
 public:
-  splitter(const emotion_lexicon& lexicon, vader_text& to)
-      : lexicon_(lexicon), to_(to), word_(lexicon, to) {}
+  /// `room`: for its bytes.
+  explicit word_reader(std::string& room) : word_(room) { word_.clear(); }
 
-  void run(std::string_view text) {
-    for (size_t i = 0; i < text.size();) {
-      auto kind = kind_of(text[i]);
-      if (kind < space) {
-        i += word_.add_ascii(text.substr(i));
-      } else if (kind == space) {
-        word_.end();
-        ++i;
-      } else {
-        i += other(text.substr(i), i == 0 || text[i - 1] == ' ');
-      }
-    }
-    word_.end();
-    to_.but = std::min(to_.but, to_.tokens.size());
-    to_.mixed_case = word_.capitals() > 0 && word_.capitals() < to_.tokens.size();
+  void add_ascii(char c, uint8_t kind) {
+    kinds_ |= kind;
+    word_ += static_cast<char>(c | (kind & upper) << 5); // 0x20 makes a capital small
+    ++characters_;
+  }
+
+  void add(char32_t c, std::string_view bytes) {
+    auto point = static_cast<UChar32>(c);
+    kinds_ |= u_isUUppercase(point) ? upper : 0;
+    kinds_ |= u_isULowercase(point) || u_istitle(point) ? lower : 0;
+    auto small = point == capital_dotted_i ? point : u_tolower(point);
+    if (small == point)
+      word_ += bytes;
+    else
+      utf8::append(static_cast<char32_t>(small), std::back_inserter(word_));
+    ++characters_;
+  }
+
+  bool empty() const { return characters_ == 0; }
+
+  /// Ends the word, if there is one.
+  void end(token_maker& to) {
+    if (empty())
+      return;
+    auto size = word_.size();
+    word_.append(padding, '\0');
+    to.add({{word_.data(), size}, characters_, kinds_});
+    word_.clear();
+    characters_ = 0;
+    kinds_ = 0;
   }
 
 private:
+  std::string& word_;
+  size_t characters_ = 0;
+  uint8_t kinds_ = 0;
+};
+
+/// Makes small letters of ASCII's capitals among eight bytes.
+uint64_t lower_eight(uint64_t x) {
+  constexpr uint64_t ones = ~uint64_t{0} / 255, high = 0x80 * ones;
+  auto low = x & ~high;
+  auto from_a = low + (0x80 - 'A') * ones, beyond_z = low + (0x80 - 'Z' - 1) * ones;
+  return x | (from_a & ~beyond_z & ~x & high) >> 2;
+}
+
+/// `text` with small letters for ASCII's capitals, and padding.
+void lower_ascii(std::string_view text, std::string& to) {
+  constexpr size_t step = sizeof(uint64_t);
+  if (to.size() < text.size() + step + padding)
+    to.resize(text.size() + step + padding);
+  uint64_t x = 0;
+  size_t i = 0;
+  for (; i + step <= text.size(); i += step) {
+    std::memcpy(&x, text.data() + i, step);
+    x = lower_eight(x);
+    std::memcpy(to.data() + i, &x, step);
+  }
+  x = 0;
+  for (size_t left = text.size() - i; left > 0; --left)
+    x = x << 8 | static_cast<unsigned char>(text[i + left - 1]);
+  x = lower_eight(x);
+  std::memcpy(to.data() + i, &x, step);
+}
+
+class splitter {
+public:
+  splitter(std::string_view text, const emotion_lexicon& lexicon, vader_text& to)
+      : text_(text), lexicon_(lexicon), to_(to), made_(lexicon, to), word_(to.word) {
+    lower_ascii(text, to.lowered);
+  }
+
+  void run() {
+    for (size_t i = 0; i < text_.size();) {
+      auto kind = kind_of(text_[i]);
+      if (kind < space) {
+        i = ascii(i);
+      } else if (kind == space) {
+        word_.end(made_);
+        ++i;
+      } else {
+        i += other(text_.substr(i), i == 0 || text_[i - 1] == ' ');
+      }
+    }
+    word_.end(made_);
+    to_.but = std::min(to_.but, to_.tokens.size());
+    to_.mixed_case = made_.capitals() > 0 && made_.capitals() < to_.tokens.size();
+  }
+
+private:
+  /// Takes ASCII characters up to a space or a character beyond ASCII; returns where that is.
+  size_t ascii(size_t from) {
+    uint8_t kinds = 0, kind = space;
+    auto to = from;
+    for (; to < text_.size() && (kind = kind_of(text_[to])) < space; ++to)
+      kinds |= kind;
+    if ((kinds & mark) != 0)
+      made_.count_marks(text_.substr(from, to - from));
+    if (word_.empty() && (to == text_.size() || kind == space))
+      made_.add({{to_.lowered.data() + from, to - from}, to - from, kinds});
+    else
+      for (auto i = from; i < to; ++i)
+        word_.add_ascii(text_[i], kind_of(text_[i]));
+    return to;
+  }
+
   /// Takes a character beyond ASCII; returns of how many bytes.
   size_t other(std::string_view rest, bool after_space) {
     auto at = rest.begin();
@@ -226,10 +247,10 @@ private:
     auto size = static_cast<size_t>(at - rest.begin());
     if (auto name = lexicon_.emoji(c); !name.empty()) {
       if (!after_space)
-        word_.end(); // a space is put before the name, but none behind it
+        word_.end(made_); // a space is put before the name, but none behind it
       add_name(name);
     } else if (is_space(c)) {
-      word_.end();
+      word_.end(made_);
     } else {
       word_.add(c, rest.substr(0, size));
     }
@@ -237,20 +258,21 @@ private:
   }
 
   void add_name(std::string_view name) {
-    while (!name.empty()) {
-      size_t taken = 1;
-      if (auto kind = kind_of(name.front()); kind < space)
-        taken = word_.add_ascii(name);
+    made_.count_marks(name);
+    for (auto& c : name) {
+      if (auto kind = kind_of(c); kind < space)
+        word_.add_ascii(c, kind);
       else if (kind == space)
-        word_.end();
+        word_.end(made_);
       else
-        word_.add(0xfffd, name.substr(0, 1));
-      name.remove_prefix(taken);
+        word_.add(0xfffd, {&c, 1});
     }
   }
 
+  std::string_view text_;
   const emotion_lexicon& lexicon_;
   vader_text& to_;
+  token_maker made_;
   word_reader word_;
 };
 
@@ -261,7 +283,7 @@ void split(std::string_view text, const emotion_lexicon& lexicon, vader_text& to
   to.telling.clear();
   to.but = SIZE_MAX;
   to.exclamations = to.questions = 0;
-  splitter{lexicon, to}.run(text);
+  splitter{text, lexicon, to}.run();
 }
 
 } // namespace sotto

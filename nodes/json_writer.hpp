@@ -129,11 +129,17 @@ private:
       at = std::to_chars(at, at + longest, left / fraction).ptr;
     *at++ = '.';
     auto* first = at;
-    for (uint64_t unit = fraction / 10, rest = left % fraction; unit > 0; unit /= 10)
-      *at++ = static_cast<char>('0' + rest / unit % 10);
+    auto rest = left % fraction;
+    at = two_digits(two_digits(at, rest / 100), rest % 100);
     while (at[-1] == '0' && at - 1 > first)
       --at;
     end(at);
+  }
+
+  static char* two_digits(char* at, uint64_t x) {
+    *at++ = static_cast<char>('0' + x / 10);
+    *at++ = static_cast<char>('0' + x % 10);
+    return at;
   }
 
   template <class T>

@@ -125,6 +125,16 @@ TEST_CASE("words are compared in lower case, beyond ASCII too") {
   CHECK(engine().read_scores("K\xc4\xb0LL").neg == 0);      // dotted capital I
 }
 
+TEST_CASE("a negation counts however long its word is") {
+  for (std::string letter : {"x", "\xc3\xa9"}) {
+    std::string word;
+    for (int i = 0; i < 400; ++i)
+      word += letter;
+    CHECK(engine().read_scores(word + "n't good").compound < 0);
+    CHECK(engine().read_scores(word + " good").compound > 0);
+  }
+}
+
 TEST_CASE("any bytes and any size have a reading within its bounds") {
   splitmix random{8};
   for (int i = 0; i < 3000; ++i) {
