@@ -97,6 +97,14 @@ size_t gather(const vader_text& text, strengths& to) {
   return signs;
 }
 
+/// Strongest first, equal ones as they were; `std::stable_sort` would allocate.
+void sort_few(std::vector<felt>& items) {
+  for (auto at = items.begin(); at != items.end(); ++at)
+    std::rotate(std::upper_bound(items.begin(), at, *at,
+                                 [](auto& a, auto& b) { return a.intensity > b.intensity; }),
+                at, at + 1);
+}
+
 } // namespace
 
 void find_feelings(const vader_text& text, double compound, emotion_reading& to) {
@@ -104,6 +112,8 @@ void find_feelings(const vader_text& text, double compound, emotion_reading& to)
   auto signs = gather(text, found);
   auto emphasis = static_cast<float>(std::min(text.exclamations, 3)) * 0.05F;
   to.mixed.clear();
+  to.mixed.reserve(static_cast<size_t>(
+      std::count_if(found.begin(), found.end(), [](float x) { return x > 0; })));
   auto arousal = 0.0F, dominance = 0.0F, total = 0.0F;
   for (size_t i = 1; i < feelings; ++i) {
     if (found[i] <= 0)
@@ -127,9 +137,7 @@ void find_feelings(const vader_text& text, double compound, emotion_reading& to)
   }
   if (to.mixed.empty())
     return;
-  if (to.mixed.size() > 1) // it allocates
-    std::stable_sort(to.mixed.begin(), to.mixed.end(),
-                     [](auto& a, auto& b) { return a.intensity > b.intensity; });
+  sort_few(to.mixed);
   to.primary = to.mixed.front().category;
   to.intensity = to.mixed.front().intensity;
   to.confidence = from_compound ? 0.8F * to.intensity

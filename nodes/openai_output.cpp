@@ -186,19 +186,20 @@ std::string emotion_items(const std::vector<emotion_reading>& readings) {
 }
 
 std::string emotion_list(const std::vector<std::string>& parts) {
-  size_t bytes = 64;
+  constexpr std::string_view head = R"({"object":"list","data":[)", tail = "]}";
+  auto bytes = head.size() + tail.size();
   for (auto& x : parts)
     bytes += x.size() + 1;
-  json_text to{bytes};
-  to.begin_object();
-  fields(to, "object", "list");
-  to.key("data");
-  to.begin_array();
-  for (auto& x : parts)
-    to.raw(x);
-  to.end_array();
-  to.end_object();
-  return to.take();
+  std::string whole;
+  whole.reserve(bytes);
+  whole += head;
+  for (auto& x : parts) {
+    if (&x != &parts.front())
+      whole += ',';
+    whole += x;
+  }
+  whole += tail;
+  return whole;
 }
 
 } // namespace sotto
