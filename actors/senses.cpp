@@ -112,8 +112,12 @@ batching<emotion_actor>::behavior_type emotion(emotion_state::actor* self, emoti
                                                std::shared_ptr<const work_places> places) {
   auto& work = self->state.work;
   work.init(self, std::move(what), std::move(places));
-  return {one_item<atom::analyse>(work), many_items<atom::analyse>(work), batch_done(work),
-          window_over(work), gathered(work)};
+  return {one_item<atom::analyse>(work),
+          many_items<atom::analyse>(work),
+          written_items<atom::write>(work),
+          batch_done(work),
+          window_over(work),
+          gathered(work)};
 }
 
 batching<embedding_actor>::behavior_type embedding(embedding_state::actor* self,

@@ -34,7 +34,8 @@ using emotion_operation = operation<std::string, emotion_reading>;
 using embedding_operation = operation<std::string, std::vector<float>>;
 using analyser_operation = operation<std::string, std::vector<std::string>>;
 
-/// What EMOTION does. Without an engine every text is refused with `ec::unavailable`.
+/// What EMOTION does. Without an engine every text is refused with `ec::unavailable`. How readings
+/// are written (`write`) is for the caller to set.
 emotion_operation emotion_work(const std::shared_ptr<const emotion_engine>& engine);
 
 /// What EMBEDDING does with the built-in sentence embedder; the same holds without one.

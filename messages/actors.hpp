@@ -61,11 +61,13 @@ using session_actor = caf::typed_actor<
     caf::reacts_to<context, atom::tick>>;
 
 /// EMOTION: scores texts. Called by SESSION and CONNECTION.
-using emotion_actor =
-    caf::typed_actor<caf::replies_to<context, atom::analyse, std::string>::with<emotion_reading>,
-                     // As many readings as texts, in the same order.
-                     caf::replies_to<context, atom::analyse,
-                                     std::vector<std::string>>::with<std::vector<emotion_reading>>>;
+using emotion_actor = caf::typed_actor<
+    caf::replies_to<context, atom::analyse, std::string>::with<emotion_reading>,
+    // As many readings as texts, in the same order.
+    caf::replies_to<context, atom::analyse,
+                    std::vector<std::string>>::with<std::vector<emotion_reading>>,
+    // The same as clients read them: JSON objects with commas between them.
+    caf::replies_to<context, atom::write, std::vector<std::string>>::with<std::string>>;
 
 /// ANALYSER: labels a text; TOPICS and those of actors/analysers. Called by SESSION.
 using analyser_actor = caf::typed_actor<

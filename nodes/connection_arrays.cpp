@@ -10,9 +10,6 @@ namespace {
 
 /// An array is split among the EMOTION actors, but for parts smaller than this.
 constexpr size_t smallest_part = 128;
-/// More parts than actors: the answer of one is written while others are read.
-constexpr size_t parts_an_actor = 2;
-
 /// The parts of one array on their way through several actors.
 struct gathered_parts {
   std::vector<std::string> texts;
@@ -56,8 +53,7 @@ void connection_state::emotions(const http_call& call) {
   if (why)
     return refuse(why);
   auto all = std::make_shared<gathered_parts>();
-  all->left =
-      std::clamp<size_t>(texts.size() / smallest_part, 1, parts_an_actor * to_->emotions.size());
+  all->left = std::clamp<size_t>(texts.size() / smallest_part, 1, to_->emotions.size());
   all->texts.resize(all->left);
   auto arrived = [this, all] {
     if (--all->left > 0)
@@ -74,13 +70,13 @@ void connection_state::emotions(const http_call& call) {
     auto at = [&](size_t place) {
       return std::make_move_iterator(texts.begin() + static_cast<ptrdiff_t>(place));
     };
-    auto& actor = parts == 1 ? to_->emotion : to_->emotions[i % to_->emotions.size()];
+    auto& actor = parts == 1 ? to_->emotion : to_->emotions[i];
     self_
-        ->request(actor, patience(), self_->child(work_.ctx), atom::analyse_v,
+        ->request(actor, patience(), self_->child(work_.ctx), atom::write_v,
                   std::vector<std::string>(at(from), at(to)))
         .then(
-            [all, arrived, i](const std::vector<emotion_reading>& x) {
-              all->texts[i] = emotion_items(x);
+            [all, arrived, i](std::string& x) {
+              all->texts[i] = std::move(x);
               arrived();
             },
             [all, arrived, from](const caf::error& err) {

@@ -5,6 +5,7 @@
 #include "actors/analysers.hpp"
 #include "actors/shared_cache.hpp"
 #include "config/load.hpp"
+#include "nodes/openai_api.hpp"
 #include "nodes/work_lanes.hpp"
 
 namespace sotto {
@@ -65,9 +66,10 @@ embedding_operation node_senses::embedding_operation_of(node_frame& in) {
 void node_senses::start(node_frame& in, const std::shared_ptr<const work_places>& places,
                         gateway_handles& to) {
   auto count = [&](uint32_t wanted) { return wanted != 0 ? wanted : worker_count(in.with); };
+  auto feel = limited(emotion_work(emotion_engine_), in.with.work);
+  feel.write = emotion_items;
   for (uint32_t i = 0; i < count(in.with.senses.emotion_actors); ++i)
-    emotions_.push_back(in.keep(
-        in.system->spawn(emotion, limited(emotion_work(emotion_engine_), in.with.work), places)));
+    emotions_.push_back(in.keep(in.system->spawn(emotion, feel, places)));
   for (uint32_t i = 0; i < count(in.with.senses.embedding_actors); ++i)
     embeddings_.push_back(in.keep(in.system->spawn(embedding, embedding_operation_of(in), places)));
   to.emotion = emotions_.back();

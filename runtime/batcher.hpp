@@ -1,5 +1,6 @@
 #pragma once
 
+#include "runtime/array_call.hpp"
 #include "runtime/base_actor.hpp"
 #include "runtime/batch_stats.hpp"
 #include "runtime/operation.hpp"
@@ -33,9 +34,9 @@ public:
     for (auto& [ticket, x] : waiting_)
       answer(x, why);
     while (auto x = arrays_ ? arrays_->pop(0) : std::nullopt)
-      (*x)->promise.deliver(to_error(why));
+      (*x)->drop(why);
     for (auto& [number, x] : slices_)
-      x.whose->promise.deliver(to_error(why));
+      x.whose->drop(why);
   }
 
   void init(Self self, op what, std::shared_ptr<const work_places> places) {
@@ -60,25 +61,17 @@ public:
 
   /// As many results as items, in order; one failure fails the whole.
   caf::result<std::vector<Out>> ask_all(const context& ctx, std::vector<In> xs) {
-    auto x = std::make_shared<array>();
-    x->promise = self_->template make_response_promise<std::vector<Out>>();
-    auto promise = x->promise;
-    if (array_items_ + xs.size() > what_->queue.bound) {
-      promise.deliver(to_error({ec::overloaded, "too much of this waits already", {}}));
-      return promise;
-    }
-    x->ctx = ctx;
-    x->results.resize(xs.size());
-    x->left = xs.size();
-    array_items_ += xs.size();
-    x->items = std::move(xs);
-    if (x->left == 0 || what_->start)
-      one_by_one(x, 0, x->items.size());
-    else
-      wait(x);
-    end(*x);
-    gather();
-    return promise;
+    return ask_array<std::vector<Out>>(
+        ctx, std::move(xs), [](std::vector<Out>&& results) { return std::move(results); });
+  }
+
+  /// The same as text: written here, where other actors' arrays are written at the same time.
+  caf::result<std::string> ask_written(const context& ctx, std::vector<In> xs) {
+    if (!what_->write)
+      return to_error({ec::unavailable, what_->name + " has no text form on this node", {}});
+    return ask_array<std::string>(ctx, std::move(xs), [what = what_](std::vector<Out>&& results) {
+      return what->write(results);
+    });
   }
 
   void completed(uint64_t number) {
@@ -111,16 +104,7 @@ private:
   static constexpr uint64_t measured_share = 16;
   static constexpr int64_t heavy = 100'000;
 
-  struct array {
-    context ctx;
-    std::vector<In> items;
-    std::vector<Out> results;
-    caf::typed_response_promise<std::vector<Out>> promise;
-    size_t next = 0;
-    size_t left = 0;
-    failure why;
-    bool ended = false;
-  };
+  using array = array_call<In, Out>;
 
   /// Who waits for an item: a request, or a place in an array.
   struct waiter {
@@ -133,6 +117,30 @@ private:
     std::shared_ptr<array> whose;
     size_t from = 0;
   };
+
+  template <class T, class F>
+  caf::result<T> ask_array(const context& ctx, std::vector<In> xs, F form) {
+    auto promise = self_->template make_response_promise<T>();
+    if (array_items_ + xs.size() > what_->queue.bound) {
+      promise.deliver(to_error({ec::overloaded, "too much of this waits already", {}}));
+      return promise;
+    }
+    auto x = std::make_shared<array>(
+        ctx, std::move(xs), [promise, form = std::move(form)](typename array::outcome all) mutable {
+          if (auto* results = std::get_if<std::vector<Out>>(&all))
+            promise.deliver(form(std::move(*results)));
+          else
+            promise.deliver(to_error(std::get<failure>(all)));
+        });
+    array_items_ += x->size();
+    if (x->size() == 0 || what_->start)
+      one_by_one(x, 0, x->size());
+    else
+      wait(x);
+    end(*x);
+    gather();
+    return promise;
+  }
 
   void submit(const context& ctx, In x, waiter who) {
     auto now = self_->nanos();
@@ -159,29 +167,13 @@ private:
         to.promise.deliver(to_error(std::get<failure>(what)));
       return;
     }
-    put(*to.of, to.place, std::move(what));
+    to.of->put(to.place, std::move(what));
     end(*to.of);
   }
 
-  void put(array& to, size_t place, result what) {
-    if (auto* good = std::get_if<Out>(&what)) {
-      to.results[place] = std::move(*good);
-    } else if (!to.why) {
-      to.why = std::get<failure>(std::move(what));
-      if (to.why.param.empty())
-        to.why.param = "input[" + std::to_string(place) + "]";
-    }
-    --to.left;
-  }
-
   void end(array& x) {
-    if (x.left > 0 || std::exchange(x.ended, true))
-      return;
-    array_items_ -= x.results.size();
-    if (x.why)
-      x.promise.deliver(to_error(x.why));
-    else
-      x.promise.deliver(std::move(x.results));
+    if (x.end())
+      array_items_ -= x.size();
   }
 
   // -- when to run -------------------------------------------------------------------------------
@@ -229,22 +221,21 @@ private:
     if (arrays_->empty() || (!here && running_.size() >= what_->max_running))
       return;
     auto x = *arrays_->pop(self_->nanos());
-    if (x->ctx.late(self_->nanos())) {
-      x->why = {ec::timeout, "the deadline passed while the rest of the array waited", {}};
-      x->left -= x->items.size() - x->next;
+    if (x->ctx().late(self_->nanos())) {
+      x->give_up({ec::timeout, "the deadline passed while the rest of the array waited", {}});
       return end(*x);
     }
-    auto from = x->next;
-    x->next = std::min(x->items.size(), from + slice);
+    auto from = x->next(), to = std::min(x->size(), from + slice);
     std::vector<const In*> items;
-    for (auto i = from; i < x->next; ++i)
-      items.push_back(&x->items[i]);
-    stats_->array(x->ctx.level, items.size(), 1);
+    for (auto i = from; i < to; ++i)
+      items.push_back(&(*x)[i]);
+    x->take(to);
+    stats_->array(x->ctx().level, items.size(), 1);
     auto number = next_slice_++;
     slices_.emplace(number, slice_run{x, from});
-    if (x->next < x->items.size())
+    if (to < x->size())
       wait(x);
-    latest_ = x->ctx;
+    latest_ = x->ctx();
     execute(number, items);
     if (!arrays_->empty())
       announce();
@@ -253,7 +244,7 @@ private:
   // By level, for every slice anew. There is room: `ask_all` bounds the items of all by this
   // figure.
   void wait(const std::shared_ptr<array>& x) {
-    arrays_->push(x, {x->ctx.level, 0}, self_->nanos());
+    arrays_->push(x, {x->ctx().level, 0}, self_->nanos());
   }
 
   // -- running -----------------------------------------------------------------------------------
@@ -355,18 +346,18 @@ private:
   void settle_slice(uint64_t number, std::variant<std::vector<result>, failure> outcome) {
     auto node = slices_.extract(number);
     auto [x, from] = std::move(node.mapped());
-    auto to = std::min(x->items.size(), from + slice);
+    auto to = std::min(x->size(), from + slice);
     auto* results = std::get_if<std::vector<result>>(&outcome);
     if (!results || results->size() != to - from)
       return one_by_one(x, from, to); // the queue finds which of them is the bad one
     for (size_t i = 0; i < results->size(); ++i)
-      put(*x, from + i, std::move((*results)[i]));
+      x->put(from + i, std::move((*results)[i]));
     end(*x);
   }
 
   void one_by_one(const std::shared_ptr<array>& x, size_t from, size_t to) {
     for (auto i = from; i < to; ++i)
-      submit(x->ctx, x->items[i], waiter{{}, x, i});
+      submit(x->ctx(), (*x)[i], waiter{{}, x, i});
     if (from < to)
       announce();
   }

@@ -36,6 +36,13 @@ auto many_items(Work& work) {
   };
 }
 
+template <class Verb, class In = std::string, class Work>
+auto written_items(Work& work) {
+  return [&work](const context& ctx, Verb, std::vector<In>& xs) {
+    return work.ask_written(ctx, std::move(xs));
+  };
+}
+
 template <class Work>
 auto batch_done(Work& work) {
   return [&work](const context&, atom::completed, uint64_t number) { work.completed(number); };

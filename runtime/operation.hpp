@@ -76,6 +76,9 @@ struct operation {
   /// Starts a batch and returns at once.
   std::function<void(run)> start{};
 
+  /// An array's results as clients read them, for an operation that is asked so.
+  std::function<std::string(const std::vector<Out>&)> write{};
+
   /// The batch as bytes and its outcome back, for an operation that may run in a child process.
   std::function<std::string(const std::vector<In>&)> encode{};
   std::function<std::variant<results, failure>(std::string_view)> decode{};

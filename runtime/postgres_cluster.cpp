@@ -3,10 +3,10 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <spdlog/spdlog.h>
 
 #include "runtime/clock.hpp"
+#include "runtime/postgres_cluster_rows.hpp"
 
 namespace sotto {
 
@@ -29,12 +29,15 @@ constexpr statement all_nodes{R"(
   FROM nodes ORDER BY name)",
                               "cluster_nodes"};
 
-// A change that is younger than this may have been committed since the look before, by a
-// transaction that began then.
+constexpr statement time_there{"SELECT now()::text", "cluster_time"};
+
+// What has changed since the look before, of which $1 is the time. A change that is a little older
+// may have been committed since, by a transaction that began before.
 constexpr statement changed_partitions{R"(
   SELECT number, coalesce(node, ''), coalesce(incarnation::text, ''), epoch, coalesce(wanted, ''),
     greatest(0, extract(epoch FROM now() - changed) * 1000000000)::bigint
-  FROM partitions WHERE $1::boolean OR changed > now() - interval '30 s' ORDER BY number)",
+  FROM partitions WHERE $1::text = '' OR changed > $1::text::timestamptz - interval '30 s'
+  ORDER BY number)",
                                        "cluster_partitions"};
 
 // Rows are locked in order, so that claims do not wait for each other in a circle. A row that
@@ -76,65 +79,6 @@ constexpr statement release_rows{R"(
   FROM ours o WHERE p.number = o.number AND p.epoch = o.epoch)",
                                  "cluster_release"};
 
-std::string written(const cluster_load& load) {
-  auto hot = nlohmann::json::array();
-  for (auto& x : load.hottest)
-    hot.push_back({x.partition, x.busy});
-  return nlohmann::json{{"busy", load.busy}, {"hot", std::move(hot)}}.dump();
-}
-
-/// What others wrote may be of another release: what is not understood is left out.
-cluster_load read_load(std::string_view text) {
-  cluster_load result;
-  auto x = nlohmann::json::parse(text, nullptr, false);
-  if (!x.is_object())
-    return result;
-  if (auto it = x.find("busy"); it != x.end() && it->is_number())
-    result.busy = it->get<double>();
-  if (auto it = x.find("hot"); it != x.end() && it->is_array())
-    for (auto& y : *it)
-      if (y.is_array() && y.size() == 2 && y[0].is_number_unsigned() && y[1].is_number())
-        result.hottest.push_back({y[0].get<uint32_t>(), y[1].get<double>()});
-  return result;
-}
-
-std::vector<std::string> split(std::string_view x) {
-  std::vector<std::string> result;
-  while (!x.empty()) {
-    auto comma = x.find(',');
-    result.emplace_back(x.substr(0, comma));
-    x = comma == x.npos ? std::string_view{} : x.substr(comma + 1);
-  }
-  return result;
-}
-
-cluster_member read_member(const postgres::result& from, int row) {
-  cluster_member x;
-  x.name = from.text(row, 0);
-  x.incarnation = from.text(row, 1);
-  x.http = from.text(row, 2);
-  x.link = from.text(row, 3);
-  x.roles = split(from.text(row, 4));
-  x.capacity = std::strtod(std::string{from.text(row, 5)}.c_str(), nullptr);
-  x.version = from.text(row, 6);
-  x.protocol = static_cast<uint32_t>(from.number(row, 7));
-  x.draining = from.number(row, 8) != 0;
-  x.load = read_load(from.text(row, 9));
-  x.lease_left = from.number(row, 10);
-  x.live = x.lease_left > 0;
-  return x;
-}
-
-/// Appends two arrays: numbers and epochs.
-parameters& add(parameters& to, std::span<const partition_epoch> partitions) {
-  std::vector<int64_t> numbers, epochs;
-  for (auto& x : partitions) {
-    numbers.push_back(x.number);
-    epochs.push_back(static_cast<int64_t>(x.epoch));
-  }
-  return to.numbers(numbers).numbers(epochs);
-}
-
 } // namespace
 
 postgres_cluster::postgres_cluster(postgres::target to, caf::timespan longest, reactor& on)
@@ -153,7 +97,7 @@ failure postgres_cluster::connect() {
   with.schema.clear();
   if (auto why = db_.open(with))
     return why;
-  all_ = true;
+  looked_.clear();
   // Whoever is stopped in the middle of joining must not hold up the others.
   auto sql =
       "SET idle_in_transaction_session_timeout = '5s'; LISTEN " + postgres::quoted_name(channel_);
@@ -224,7 +168,7 @@ caf::expected<join_outcome> postgres_cluster::join(const cluster_identity& clust
                                                    const cluster_node& self, caf::timespan lease) {
   watch_.pause();
   self_ = self;
-  all_ = true;
+  looked_.clear();
   auto result = [&]() -> caf::expected<join_outcome> {
     if (auto why = connect())
       return to_error(why);
@@ -327,31 +271,30 @@ caf::expected<join_outcome> postgres_cluster::enter(const cluster_identity& clus
 }
 
 caf::expected<cluster_look> postgres_cluster::look(bool renews, const cluster_load& load) {
-  // Before `connect`, which asks for all of them; then the next look reads the rest.
-  auto everything = all_ || !db_.alive();
+  // A new connection reads all: who knows what was missed.
+  auto since = db_.alive() ? looked_ : std::string{};
   std::vector<work> statements;
   if (renews)
     statements.push_back(
-        {renew, parameters{}.text(self_.name).text(self_.incarnation).text(written(load))});
+        {renew, parameters{}.text(self_.name).text(self_.incarnation).text(text_of(load))});
   statements.push_back({all_nodes, {}});
-  statements.push_back({changed_partitions, parameters{}.flag(everything)});
+  statements.push_back({changed_partitions, parameters{}.text(since)});
+  statements.push_back({time_there, {}});
   auto done = transact(std::move(statements));
   if (!done)
     return done.error();
-  all_ = false;
+  size_t first = renews ? 1 : 0;
+  looked_ = (*done)[first + 2].text(0, 0);
   cluster_look result;
-  auto& nodes = (*done)[renews ? 1 : 0];
-  auto& rows = (*done)[renews ? 2 : 1];
+  auto& nodes = (*done)[first];
+  auto& rows = (*done)[first + 1];
   for (int i = 0; i < nodes.rows(); ++i) {
     result.members.push_back(read_member(nodes, i));
     auto& x = result.members.back();
     result.known |= x.name == self_.name && x.incarnation == self_.incarnation;
   }
   for (int i = 0; i < rows.rows(); ++i)
-    result.partitions.push_back({static_cast<uint32_t>(rows.number(i, 0)),
-                                 std::string{rows.text(i, 1)}, std::string{rows.text(i, 2)},
-                                 static_cast<uint64_t>(rows.number(i, 3)),
-                                 std::string{rows.text(i, 4)}, rows.number(i, 5)});
+    result.partitions.push_back(read_partition(rows, i));
   return result;
 }
 

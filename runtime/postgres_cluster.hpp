@@ -55,8 +55,8 @@ private:
   postgres::connection db_;
   socket_watch watch_;
   cluster_node self_;
-  /// The next look reads all partitions.
-  bool all_ = true;
+  /// The database's time at the look before; empty: the next one reads all partitions.
+  std::string looked_;
 };
 
 } // namespace sotto

@@ -62,6 +62,9 @@ emotion_actor::behavior_type watching_emotion(emotion_actor::pointer self,
           },
           [](const context&, atom::analyse, const std::vector<std::string>& xs) {
             return std::vector<emotion_reading>(xs.size());
+          },
+          [](const context&, atom::write, const std::vector<std::string>&) {
+            return std::string{"{}"};
           }};
 }
 

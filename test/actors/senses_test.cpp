@@ -40,6 +40,31 @@ TEST_CASE_METHOD(test::frozen_system, "emotion reads one text and many in their 
   CHECK((*many)[2].compound == one->compound);
 }
 
+TEST_CASE_METHOD(test::frozen_system, "emotion writes an array as the node wants it written") {
+  auto what = emotion_work(feelings_of_data());
+  what.write = [](const std::vector<emotion_reading>& xs) {
+    std::string out;
+    for (auto& x : xs)
+      out += x.primary + ';';
+    return out;
+  };
+  auto actor = spawn(emotion, what, places());
+  texts many(300, "so happy"); // more than a slice
+  many[299] = "I am furious";
+  auto text = ask<std::string>(actor, flow(), atom::write_v, many);
+  REQUIRE(text);
+  CHECK(text->starts_with("joy;joy;"));
+  CHECK(text->ends_with("joy;anger;"));
+  auto none = ask<std::string>(actor, flow(), atom::write_v, texts{});
+  REQUIRE(none);
+  CHECK(none->empty());
+
+  auto without = spawn(emotion, emotion_work(feelings_of_data()), places());
+  auto refused = ask<std::string>(without, flow(), atom::write_v, texts{"hello"});
+  REQUIRE_FALSE(refused);
+  CHECK(to_failure(refused.error()).code == ec::unavailable);
+}
+
 TEST_CASE_METHOD(test::frozen_system, "emotion without its data says how to get it") {
   auto actor = spawn(emotion, emotion_work(nullptr), places());
   auto one = ask<emotion_reading>(actor, flow(), atom::analyse_v, std::string{"hello"});

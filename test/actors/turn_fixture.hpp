@@ -57,6 +57,9 @@ inline emotion_actor::behavior_type fake_emotion(emotion_actor::pointer self, wo
           },
           [](const context&, atom::analyse, const std::vector<std::string>& xs) {
             return std::vector<emotion_reading>(xs.size());
+          },
+          [](const context&, atom::write, const std::vector<std::string>&) {
+            return std::string{"{}"};
           }};
 }
 

@@ -231,6 +231,23 @@ TEST_CASE("a partition that is asked for is handed over", "[postgres_cluster]") 
   CHECK(rows[5].wanted.empty());
 }
 
+TEST_CASE("a node that was held up between two looks misses no change", "[postgres_cluster]") {
+  cluster_schema in;
+  client a{in, "a"};
+  a.look();
+  // As if it had been committed at once, and looked for half a minute later.
+  REQUIRE(in.db
+              .run("UPDATE partitions SET epoch = 7, changed = now() - interval '29.8 s' "
+                   "WHERE number = 3")
+              .ok());
+  std::this_thread::sleep_for(400ms);
+  auto seen = a.look();
+  auto row = std::find_if(seen.partitions.begin(), seen.partitions.end(),
+                          [](auto& x) { return x.number == 3; });
+  REQUIRE(row != seen.partitions.end());
+  CHECK(row->epoch == 7);
+}
+
 TEST_CASE("others' changes are told, one's own are not", "[postgres_cluster]") {
   cluster_schema in;
   client x{in, "x"}, y{in, "y"};
