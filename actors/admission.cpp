@@ -17,7 +17,7 @@ uint64_t hash(const std::string& x, uint64_t seed = 0) {
 }
 
 uint64_t conversation_of(const turn_request& x) {
-  return hash(x.conversation, hash(x.owner.owner, hash(x.owner.tenant)));
+  return hash(x.conversation, hash(x.owner.owner));
 }
 
 admission_limits limits_of(const admission_parts& x) {
@@ -38,19 +38,19 @@ void admission_state::init(self_pointer self, admission_parts parts) {
   parts_ = std::move(parts);
   if (!parts_.metrics)
     parts_.metrics = std::make_shared<admission_metrics>(self->services().metrics);
-  queue_ = std::make_unique<admission_queue<turn>>(limits_of(parts_));
+  queue_ = std::make_unique<admission_queue<turn>>(limits_of(parts_), &parts_.load->tenants);
   auto most = parts_.options.max_memory != 0 ? parts_.options.max_memory : parts_.memory / 4 * 3;
   policy_ = std::make_unique<overload_policy>(parts_.options, most);
 }
 
-priority admission_state::level_of(const turn_request& request, uint64_t conversation,
-                                   int64_t now) {
+priority admission_state::level_of(const turn_request& request, uint64_t tenant,
+                                   uint64_t conversation, int64_t now) {
   if (request.level_given)
     return request.level;
   auto signals = read_signals(request.text);
   signals.channel = request.speaker != request.owner.owner && !request.owner.owner.empty();
   if (!request.owner.owner.empty())
-    recent_.heard(conversation, hash(request.speaker), now, signals);
+    recent_.heard({tenant, conversation}, hash(request.speaker), now, signals);
   return turn_level(signals);
 }
 
@@ -59,20 +59,17 @@ void admission_state::say(const context& ctx, turn_client_actor client, uint64_t
   auto now = last_turn_ = self_->nanos();
   turn x{ctx, std::move(client), ticket, std::move(request)};
   auto conversation = conversation_of(x.request);
-  x.ctx.level = level_of(x.request, conversation, now);
+  auto tenant = tenant_number(x.request.owner.tenant);
+  x.ctx.level = level_of(x.request, tenant, conversation, now);
   if (x.ctx.deadline == 0)
     x.ctx.deadline = now + parts_.session.turn_timeout.count();
   if (draining_)
     return refuse(x, {ec::unavailable, "the node is shutting down", {}}, way::refused);
-  if (parts_.load->refuses(x.ctx.level))
+  if (parts_.load->refuses(x.ctx.level, tenant))
     return refuse(x, overloaded(), way::refused);
   auto& key = x.request.idempotency_key;
-  turn_class of{{x.client->id(), ticket},
-                conversation,
-                x.ctx.level,
-                static_cast<uint32_t>(hash(x.request.owner.tenant)),
-                key.empty() ? 0 : hash(key) | 1,
-                x.ctx.deadline};
+  turn_class of{{x.client->id(), ticket},        conversation,  x.ctx.level, tenant,
+                key.empty() ? 0 : hash(key) | 1, x.ctx.deadline};
   queue_->add(std::move(x), of, now);
   serve(now);
 }
@@ -113,6 +110,9 @@ void admission_state::refuse(const turn& x, failure why, way how) {
   if (how == way::refused)
     ++refused_;
   parts_.metrics->left(x.ctx.level, how);
+  if (why.code == ec::overloaded)
+    self_->services().flows.note(x.ctx, self_->id(), name, degraded_name(overload_step::refuse),
+                                 self_->nanos(), outcome::refused);
   auto ctx = self_->child(x.ctx);
   ctx.deadline = 0; // an answer is worth hearing however late it is
   // Many refused: held back as sockets do it (`refusal_gate`), so that asking again at once is no

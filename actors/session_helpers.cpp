@@ -47,11 +47,12 @@ void session_state::start_helpers() {
     ask_journal();
 }
 
-/// Whether an overloaded node leaves `what` out of this turn; the reply then says so.
+/// Whether an overloaded node leaves `what` out of this turn; the reply and the trace then say so.
 bool session_state::spares(overload_step what) {
   if (turn_->step < what)
     return false;
-  turn_->reply.degraded.push_back(std::string{"overload:"} + to_string(what));
+  turn_->reply.degraded.emplace_back(degraded_name(what));
+  self_->services().flows.note(turn_->ctx, self_->id(), name, degraded_name(what), self_->nanos());
   return true;
 }
 

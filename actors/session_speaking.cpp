@@ -137,6 +137,7 @@ void session_state::speak() {
   speaking_->persona = events_->persona;
   auto budget = parts_->options.turn_timeout;
   speaking_->ctx = self_->services().new_flow(self_->nanos(), budget.count(), priority::background);
+  speaking_->ctx.tenant = tenant_number(events_->owner.tenant);
   events_->tried();
   await_silence();
   if (recent_loaded_)

@@ -68,6 +68,7 @@ void session_state::summarise() {
   ask.parameters = R"({"temperature":0})";
   auto ctx = self_->services().new_flow(self_->nanos(), options.summary_timeout.count(),
                                         priority::background);
+  ctx.tenant = tenant_number(owner_.tenant);
   self_->send(parts_->llm, ctx, atom::generate_v, llm_client_actor{self_}, summary_->ticket,
               std::move(ask));
   self_->delayed_send<caf::message_priority::high>(self_, options.summary_timeout, context{},
@@ -84,6 +85,7 @@ void session_state::summarised(std::string text) {
 
 void session_state::keep_summary(summary_record record) {
   auto ctx = self_->services().new_flow(self_->nanos(), 0, priority::background);
+  ctx.tenant = tenant_number(owner_.tenant);
   self_->request(shard_, caf::infinite, ctx, atom::summarise_v, owner_, record, summary_->made)
       .then(
           [this, record](bool kept) {

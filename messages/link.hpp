@@ -51,7 +51,7 @@ SOTTO_ATOM(welcome);
 /// Protocols between nodes that this release speaks, oldest and newest. Two releases whose ranges
 /// meet run in one cluster. A change of anything that crosses (also of the values inside calls)
 /// makes a new one.
-inline constexpr uint32_t oldest_link_protocol = 1, newest_link_protocol = 1;
+inline constexpr uint32_t oldest_link_protocol = 2, newest_link_protocol = 2;
 
 /// How a node introduces itself.
 struct link_hello {

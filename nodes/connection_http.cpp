@@ -71,12 +71,9 @@ void connection_state::request(http_call call) {
   }
   work_.lowered = !call.priority.empty() && who_.allowed(level) != level;
   work_.ctx = self_->services().new_flow(self_->nanos(), 0, who_.allowed(level));
-  if (auto given = context_from_traceparent(call.traceparent)) {
-    work_.ctx.trace_hi = given->trace_hi;
-    work_.ctx.trace_lo = given->trace_lo;
-    work_.ctx.parent = given->parent;
-    work_.ctx.sampled = given->sampled;
-  }
+  work_.ctx.tenant = tenant_number(who_.tenant);
+  if (auto given = context_from_traceparent(call.traceparent))
+    work_.ctx.join(*given);
   work_.trace = trace_id(work_.ctx);
   if (!why && call.idempotency_key.size() > max_key)
     why = {ec::invalid, "'Idempotency-Key' is longer than 255 bytes", "Idempotency-Key"};

@@ -108,8 +108,10 @@ public:
     gateway_->metrics_text = [this] { return metrics_text(); };
     auto server = http_server::open(
         reactor_,
-        std::make_shared<gate>(gate{gateway_->with.limits, with_.edge, *door_, services_->wall,
-                                    connect_sockets(*system_, gateway_), overload}),
+        std::make_shared<gate>(gate{
+            gateway_->with.limits, with_.edge, *door_, services_->wall,
+            connect_sockets(*system_, gateway_), overload,
+            [this](const refused_request& x, const char* why) { return trace_refusal(x, why); }}),
         std::move(tls_));
     if (!server)
       return to_failure(server.error());
@@ -259,6 +261,17 @@ private:
     gateway_->admission = frame_.keep(system_->spawn(admission, std::move(parts)));
     return std::make_shared<refusal_gate>(reactor_.io(), gateway_->load,
                                           with_.admission.hold_refusals, refused);
+  }
+
+  /// Runs on the reactor's thread.
+  std::string trace_refusal(const refused_request& x, const char* why) {
+    auto now = monotonic_nanos();
+    auto ctx = services_->new_flow(now, 0, x.level);
+    ctx.tenant = x.tenant;
+    if (auto given = context_from_traceparent(x.traceparent))
+      ctx.join(*given);
+    services_->flows.note(ctx, 0, "gateway", why, now, outcome::refused);
+    return trace_id(ctx);
   }
 
   std::string metrics_text() {

@@ -29,8 +29,8 @@ public:
                std::function<void(priority)> refused)
       : load_(std::move(load)), hold_(hold.count()), refused_(std::move(refused)), timer_(io) {}
 
-  /// Whether a turn of this level is refused now.
-  bool refuses(priority level) const { return load_->refuses(level); }
+  /// Whether a turn of this level and tenant is refused now.
+  bool refuses(priority level, uint64_t tenant) const { return load_->refuses(level, tenant); }
 
   /// Counts a refusal, and calls `answer` at once or when it was held long enough. `again`: the
   /// connection's request before was refused too.
