@@ -25,7 +25,8 @@ bool is_request(const caf::message& x) {
   case value(atom::remove::value):
     return x.match_elements<context, caf::atom_value, owner_key, std::string>();
   case value(atom::forget::value):
-    return x.match_elements<context, caf::atom_value, owner_key>();
+    return x.match_elements<context, caf::atom_value, owner_key>()
+           || x.match_elements<context, caf::atom_value, spoken_by>();
   default:
     return false;
   }

@@ -139,11 +139,38 @@ void partition_state::listen(const context& ctx, const event_client_actor& clien
 
 void partition_state::invalidate(const context& ctx, const owner_key& owner) {
   kept_.forget(owner);
+  invalidate_sessions(ctx, [&](const owner_key& x) { return x == owner; });
+}
+
+caf::result<spoken_receipt> partition_state::erase_spoken(const context& ctx,
+                                                          const spoken_by& what) {
+  auto promise = self_->make_response_promise<spoken_receipt>();
+  self_->request(memories(), parts_->options.store_timeout, self_->child(ctx), atom::forget_v, what)
+      .then(
+          [this, ctx, promise](spoken_receipt& x) mutable {
+            std::unordered_set<owner_key> groups{x.groups.begin(), x.groups.end()};
+            for (auto& group : groups)
+              kept_.forget(group);
+            invalidate_sessions(ctx, [&](const owner_key& y) { return groups.contains(y); });
+            promise.deliver(std::move(x));
+          },
+          [this, ctx, what, promise](caf::error& err) mutable {
+            kept_.clear(); // some may have been removed all the same
+            invalidate_sessions(ctx, [&](const owner_key& y) {
+              return is_group(y) && y.tenant == what.user.tenant;
+            });
+            promise.deliver(std::move(err));
+          });
+  return promise;
+}
+
+template <class F>
+void partition_state::invalidate_sessions(const context& ctx, F which) {
   for (auto id : leaving_)
-    if (auto at = by_id_.find(id); at != by_id_.end() && at->second->first.owner == owner)
+    if (auto at = by_id_.find(id); at != by_id_.end() && which(at->second->first.owner))
       at->second->second.outdated = true;
   for (auto& [key, x] : sessions_)
-    if (key.owner == owner)
+    if (which(key.owner))
       self_->send<caf::message_priority::high>(x.session, self_->child(ctx), atom::forget_v);
 }
 
@@ -253,6 +280,9 @@ partition(actor_of<listened_partition_actor, partition_state>* self,
       },
       [self](const context& ctx, atom::remove v, owner_key& owner, std::string& id) {
         return self->state.erase<bool>(ctx, owner, v, owner, std::move(id));
+      },
+      [&state](const context& ctx, atom::forget, const spoken_by& what) {
+        return state.erase_spoken(ctx, what);
       },
       [self](const context& ctx, atom::forget v, owner_key& owner) {
         return self->state.erase<forget_receipt>(ctx, owner, v, owner);

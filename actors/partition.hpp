@@ -67,6 +67,9 @@ public:
     return promise;
   }
 
+  /// The same for what a user said in groups.
+  caf::result<spoken_receipt> erase_spoken(const context& ctx, const spoken_by& what);
+
   /// Somebody else than its sessions writes to an owner: what they hold may lack it, and is not
   /// kept when they leave.
   void written(const owner_key& owner);
@@ -112,6 +115,9 @@ private:
   using session_map = std::unordered_map<session_key, entry, key_hash>;
 
   void invalidate(const context& ctx, const owner_key& owner);
+  /// Of all owners that `which` holds for; what is kept of them is the caller's to drop.
+  template <class F>
+  void invalidate_sessions(const context& ctx, F which);
   /// Nothing where there is no room for another.
   entry* activate(const session_key& key, bool ephemeral);
   void forward(entry& to, waiting_turn turn);

@@ -23,11 +23,24 @@ void route_state::init(self_pointer self, const link_options& with, uint32_t par
 }
 
 routed_call route_state::new_call(const context& ctx, const owner_key& owner) {
+  return new_call(ctx, partition_of(owner, static_cast<uint32_t>(table_.size())));
+}
+
+routed_call route_state::new_call(const context& ctx, uint32_t partition) {
   routed_call x;
   x.order = ++last_order_;
-  x.partition = partition_of(owner, static_cast<uint32_t>(table_.size()));
+  x.partition = partition;
   x.ctx = ctx;
   return x;
+}
+
+caf::typed_response_promise<spoken_receipt> route_state::forget_spoken(const context& ctx,
+                                                                       spoken_by what) {
+  if (what.partition < table_.size())
+    return ask_in<spoken_receipt>(new_call(ctx, what.partition), atom::forget_v, std::move(what));
+  auto promise = self_->make_response_promise<spoken_receipt>();
+  promise.deliver(to_error({ec::invalid, "there is no such partition", {}}));
+  return promise;
 }
 
 void route_state::say(const context& ctx, turn_client_actor client, uint64_t ticket,
@@ -251,6 +264,9 @@ route_actor::behavior_type route(actor_of<route_actor, route_state>* self, link_
       },
       [&state](const context& ctx, atom::forget v, const owner_key& owner) {
         return state.ask<forget_receipt>(ctx, v, owner, owner);
+      },
+      [&state](const context& ctx, atom::forget, spoken_by& what) {
+        return state.forget_spoken(ctx, std::move(what));
       },
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
                turn_request& x) { state.say(ctx, std::move(client), ticket, std::move(x)); },

@@ -35,15 +35,21 @@ public:
   template <class Result, class Verb, class... Ts>
   caf::typed_response_promise<Result> ask(const context& ctx, Verb v, const owner_key& owner,
                                           Ts... xs) {
+    return ask_in<Result>(new_call(ctx, owner), v, std::move(xs)...);
+  }
+
+  template <class Result, class Verb, class... Ts>
+  caf::typed_response_promise<Result> ask_in(routed_call x, Verb v, Ts... xs) {
     auto promise = self_->template make_response_promise<Result>();
     caf::response_promise& whose = promise;
-    auto x = new_call(ctx, owner);
     x.asker = whose.source();
     x.request = whose.id();
-    x.what = caf::make_message(ctx, v, std::move(xs)...);
+    x.what = caf::make_message(x.ctx, v, std::move(xs)...);
     dispatch(std::move(x));
     return promise;
   }
+
+  caf::typed_response_promise<spoken_receipt> forget_spoken(const context& ctx, spoken_by what);
 
   void placed(uint32_t partition, route_place place);
   void linked(const std::string& node, link_actor link);
@@ -64,6 +70,7 @@ private:
   };
 
   routed_call new_call(const context& ctx, const owner_key& owner);
+  routed_call new_call(const context& ctx, uint32_t partition);
   void dispatch(routed_call x);
   bool open(const partition_place& at) const;
   void deliver(partition_place& at, routed_call x);

@@ -166,6 +166,8 @@ void session_state::store() {
   asked.conversation = answered.conversation = request.conversation;
   write.memories = {std::move(asked), std::move(answered)};
   write.vectors = {std::move(turn_->vector), {}};
+  if (is_group(request.owner)) // the reply may repeat what was said: it goes when that goes
+    write.authors.assign(2, request.author.empty() ? request.speaker : request.author);
   if (!request.idempotency_key.empty()) {
     write.turns.push_back(record_of(request, turn_->reply, turn_->arrived));
     write.turns.back().reply = write.memories.size();

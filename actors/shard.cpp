@@ -175,6 +175,7 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
   store_write out;
   out.owner = write.owner;
   write.vectors.resize(write.memories.size());
+  write.authors.resize(write.memories.size());
   auto next_seq = owner.next_seq;
   uint64_t waits_for = 0;
   std::unordered_map<std::string, bool> here;
@@ -199,6 +200,8 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
       write.vectors[i] = embedder_.here(x.text);
     out.memories.push_back(std::move(x));
     out.vectors.push_back(std::move(write.vectors[i]));
+    if (is_group(out.owner))
+      out.authors.push_back(std::move(write.authors[i]));
   }
   auto give_up = [promise](const failure& why) mutable { promise.deliver(to_error(why)); };
   auto answer = [promise, receipt](loaded_owner& x, const failure& why) mutable {
@@ -256,10 +259,11 @@ caf::result<bool> shard_state::remove(const context& ctx, owner_key owner, std::
     store_write out;
     out.what = store_write::kind::remove;
     out.owner = owner;
-    out.seq = stored ? stored->seq : pending->second.seq;
+    auto seq = stored ? stored->seq : pending->second.seq;
+    out.seqs = {seq};
     send(
         ctx, x, std::move(out),
-        [promise, id, seq = out.seq](loaded_owner& y, const failure& why) mutable {
+        [promise, id, seq](loaded_owner& y, const failure& why) mutable {
           if (why) {
             promise.deliver(to_error(why));
             return;
@@ -447,6 +451,9 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard
       },
       [&state](const context& ctx, atom::forget, owner_key& owner) {
         return state.forget(ctx, std::move(owner));
+      },
+      [&state](const context& ctx, atom::forget, spoken_by& what) {
+        return state.forget_spoken(ctx, std::move(what));
       },
       [&state](const context&, atom::committed, uint64_t ticket, const failure& why) {
         state.committed(ticket, why);

@@ -123,6 +123,14 @@ private:
   /// Starts to embed all memories anew, or says how far that is.
   void reembed(bool start);
 
+  // connection_forget.cpp
+  struct forget_work;
+  /// Forgets a user, in groups too; calls back with what went, or the first failure.
+  void forget_user(const context& ctx, const owner_key& user,
+                   std::function<void(nlohmann::json)> done,
+                   std::function<void(const failure&)> fail);
+  void forget_in_groups(const std::shared_ptr<forget_work>& x);
+
   // connection_cluster.cpp
   void cluster(const http_call& call);
   void describe_cluster(cluster_view x);

@@ -194,10 +194,9 @@ void connection_state::route_delete(http_call& call) {
   constexpr std::string_view memories = "/v1/memories/", users = "/v1/users/";
   if (call.path.starts_with(users) && call.path.size() > users.size()) {
     owner_key owner{who_.tenant, percent_decode(std::string_view{call.path}.substr(users.size()))};
-    self_->request(to_->home_of(owner), patience(), within(work_.ctx), atom::forget_v, owner)
-        .then([this](const forget_receipt& x) { answer(to_json_value(x)); },
-              [this](const caf::error& err) { refuse(to_failure(err)); });
-    return;
+    return forget_user(
+        work_.ctx, owner, [this](nlohmann::json x) { answer(x); },
+        [this](const failure& x) { refuse(x); });
   }
   if (!call.path.starts_with(memories) || call.path.size() == memories.size())
     return refuse({ec::not_found, "there is no DELETE " + call.path, {}});

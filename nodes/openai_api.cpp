@@ -203,7 +203,8 @@ surface::surface(const options& from) : limits(from.gateway) {
 }
 
 void speak_in(const std::string& group, bool no_conversation, turn_request& turn) {
-  turn.owner.owner = "channel:" + group;
+  turn.author = turn.owner.owner;
+  turn.owner.owner = std::string{group_prefix} + group;
   if (no_conversation)
     turn.conversation = group;
 }

@@ -65,6 +65,9 @@ inline listened_partition_actor::behavior_type fake_home(listened_partition_acto
       [](const context&, atom::remove, const owner_key&, const std::string& id) {
         return id == "there";
       },
+      [](const context&, atom::forget, const spoken_by& x) {
+        return spoken_receipt{{{x.user.tenant, "channel:den"}}, 10 + x.partition};
+      },
       [](const context&, atom::forget, const owner_key& owner) {
         return forget_receipt{owner, 3, 99};
       },

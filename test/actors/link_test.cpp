@@ -38,6 +38,7 @@ memory_write write_of(std::vector<std::string> ids) {
   x.vectors = {{1, 2}};
   x.turns.resize(1);
   x.summaries.resize(1);
+  x.authors = {"ada", "bob"};
   return x;
 }
 
@@ -105,6 +106,7 @@ TEST_CASE("every request of a partition crosses, and so do its answer and its fa
   CHECK(written.vectors.at(0) == std::vector<float>{1, 2});
   CHECK(written.turns.size() == 1);
   CHECK(written.summaries.size() == 1);
+  CHECK(written.authors == std::vector<std::string>{"ada", "bob"});
   owner_key ada{"default", "ada"};
   auto page = f.ask<memory_page>(f.a.route, f.flow(), atom::list_v, memory_page_query{ada, "m", 5});
   REQUIRE(page);
@@ -116,6 +118,11 @@ TEST_CASE("every request of a partition crosses, and so do its answer and its fa
   REQUIRE(gone);
   CHECK(gone->memories == 3);
   CHECK(gone->owner == ada);
+  auto spoken = f.ask<spoken_receipt>(f.a.route, f.flow(), atom::forget_v, spoken_by{ada, 1});
+  REQUIRE(spoken);
+  CHECK(spoken->memories == 11);
+  CHECK(spoken->groups == std::vector<owner_key>{{"default", "channel:den"}});
+  CHECK_FALSE(f.ask<spoken_receipt>(f.a.route, f.flow(), atom::forget_v, spoken_by{ada, 999}));
   f.b.world->fails = {ec::storage_failed, "the disk is full", "text", 4};
   auto failed = f.ask<std::vector<recalled>>(f.a.route, f.flow(), atom::recall_v, query("q"));
   REQUIRE(!failed);

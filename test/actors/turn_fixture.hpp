@@ -19,6 +19,8 @@ struct turn_world {
   std::vector<caf::typed_response_promise<memory_receipt>> held;
   std::vector<memory> recent;
   std::vector<memory> stored;
+  /// Of what was stored in groups.
+  std::vector<std::string> authors;
   std::vector<generation> prompts;
   int recalls = 0, recents = 0, cancelled = 0, forgotten = 0;
   int generating = 0, most_at_once = 0;
@@ -105,6 +107,7 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
         if (w->store_moved)
           return to_error(partition_moved());
         memory_receipt receipt;
+        w->authors.insert(w->authors.end(), x.authors.begin(), x.authors.end());
         for (auto& m : x.memories) {
           w->stored.push_back(std::move(m));
           receipt.ids.push_back(std::to_string(w->stored.size()));
@@ -123,6 +126,11 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
       [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
+      [=](const context&, atom::forget, const spoken_by& x) -> caf::result<spoken_receipt> {
+        if (w->store_fails)
+          return broken();
+        return spoken_receipt{{{x.user.tenant, "channel:den"}}, 2};
+      },
       [=](const context&, atom::forget, const owner_key& owner) {
         ++w->forgotten;
         return forget_receipt{owner, 2, 0};
