@@ -70,8 +70,11 @@ void http_session::drop_body(uint64_t left, priority level, bool again) {
   if (left == 0) {
     stream_.expires_never();
     // Nothing else keeps a socket that no CONNECTION was made for.
-    return gate_->overload->refuse(level, again,
-                                   [self = shared_from_this()] { self->tell_refusal(); });
+    ++round_;
+    watch(); // who hangs up while the answer is held takes no place any more
+    return gate_->overload->refuse(
+        level, again, [self = shared_from_this()] { self->tell_refusal(); },
+        [self = shared_from_this()] { self->finish(); });
   }
   stream_.async_read_some(buffer_.prepare(16 * 1024), [self = shared_from_this(), left, level,
                                                        again](error_code ec, size_t size) {

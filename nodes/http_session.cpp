@@ -450,6 +450,7 @@ void http_session::finish() {
   if (std::exchange(closed_, true))
     return;
   idle_no_more();
+  place_.reset();
   if (watchdog_)
     watchdog_->cancel();
   error_code ignored;

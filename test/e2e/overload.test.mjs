@@ -132,6 +132,24 @@ test('a client that asks again at once is held back', async (t) => {
   assert.ok(Date.now() - start >= 900)
 })
 
+test('refusals that are held do not keep out who comes anew', async (t) => {
+  const node = await busyNode(t, 'gateway.max_connections=40', 'admission.hold_refusals=10s')
+  const request = 'POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'
+  const sockets = []
+  t.after(() => sockets.forEach((x) => x.destroy()))
+  for (let i = 0; i < 200; ++i) {
+    const x = net.connect(node.port, '127.0.0.1')
+    x.on('error', () => {}).on('connect', () => x.write(request)).resume()
+    sockets.push(x)
+    if (i % 20 === 19) await new Promise((done) => setTimeout(done, 20))
+  }
+  for (let i = 0; i < 20; ++i) {
+    const x = await fetch(`${node.url}/livez`, { headers: { Connection: 'close' } })
+    assert.equal(x.status, 200)
+  }
+  assert.ok((await metric(node, 'sotto_sockets')) <= 41)
+})
+
 test('over a WebSocket a refusal is an error with the time to wait', async (t) => {
   const node = await busyNode(t)
   const socket = await ActorSocket.open(t, node, 'msgpack')
