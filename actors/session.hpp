@@ -157,6 +157,7 @@ private:
   void recall(std::vector<float> vector);
   void ask_recent();
   void expect(helper x, caf::timespan timeout);
+  context context_of(helper x);
   void helper_done(uint64_t turn, helper x, bool failed = false);
   bool gathering() const;
   bool spares(overload_step what);

@@ -186,7 +186,8 @@ std::vector<std::string> read_input(field_reader& fields, size_t most) {
 
 } // namespace
 
-surface::surface(const options& from) : limits(from.gateway) {
+surface::surface(const options& from)
+    : limits(from.gateway), turn_timeout(from.session.turn_timeout) {
   for (auto& x : from.personas) {
     personas.insert(x.name);
     persona_names.push_back(x.name);

@@ -27,6 +27,7 @@ struct surface {
   uint32_t embedding_dimensions = 0;
   std::string default_persona;
   gateway_options limits;
+  caf::timespan turn_timeout;
 };
 
 /// Name of the embedder that every node has.

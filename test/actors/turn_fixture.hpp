@@ -23,6 +23,8 @@ struct turn_world {
   std::vector<std::string> authors;
   std::vector<generation> prompts;
   int recalls = 0, recents = 0, cancelled = 0, forgotten = 0;
+  /// Of the latest question to each helper.
+  std::map<std::string, int64_t> deadlines;
   int generating = 0, most_at_once = 0;
   /// What the journal knows, by key; every turn with a key is written down.
   std::map<std::string, turn_found> journal;
@@ -48,18 +50,20 @@ inline caf::error broken() {
 }
 
 inline emotion_actor::behavior_type fake_emotion(emotion_actor::pointer self, world_ptr w) {
-  return {[=](const context&, atom::analyse, const std::string&) -> caf::result<emotion_reading> {
-            if (w->emotion_silent)
-              return self->make_response_promise<emotion_reading>();
-            if (w->emotion_fails)
-              return broken();
-            emotion_reading x;
-            x.primary = "joy";
-            return x;
-          },
-          [](const context&, atom::analyse, const std::vector<std::string>& xs) {
-            return std::vector<emotion_reading>(xs.size());
-          }};
+  return {
+      [=](const context& ctx, atom::analyse, const std::string&) -> caf::result<emotion_reading> {
+        w->deadlines["emotion"] = ctx.deadline;
+        if (w->emotion_silent)
+          return self->make_response_promise<emotion_reading>();
+        if (w->emotion_fails)
+          return broken();
+        emotion_reading x;
+        x.primary = "joy";
+        return x;
+      },
+      [](const context&, atom::analyse, const std::vector<std::string>& xs) {
+        return std::vector<emotion_reading>(xs.size());
+      }};
 }
 
 /// Names the colours of a text; fails or is silent where the world says so.
@@ -93,7 +97,9 @@ inline embedding_actor::behavior_type fake_embedding(embedding_actor::pointer) {
 
 inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_ptr w) {
   return {
-      [=](const context&, atom::recall, const memory_query&) -> caf::result<std::vector<recalled>> {
+      [=](const context& ctx, atom::recall,
+          const memory_query&) -> caf::result<std::vector<recalled>> {
+        w->deadlines["recall"] = ctx.deadline;
         ++w->recalls;
         if (w->recall_fails)
           return broken();
@@ -136,7 +142,8 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
         return forget_receipt{owner, 2, 0};
       },
       [](const context&, atom::committed, uint64_t, const failure&) {},
-      [=](const context&, atom::recent, const owner_key&, const std::string&, uint32_t) {
+      [=](const context& ctx, atom::recent, const owner_key&, const std::string&, uint32_t) {
+        w->deadlines["recent"] = ctx.deadline;
         ++w->recents;
         return conversation_end{w->recent, w->before};
       },
