@@ -360,10 +360,10 @@ TEST_CASE_METHOD(group_fixture, "what a user said in a group goes, and no other 
 }
 
 TEST_CASE_METHOD(group_fixture, "lines on their way to the store are waited for, later ones stay") {
-  auto first = remember("n1", "on its way", "channel:den");
+  remember("n1", "on its way", "channel:den");
   auto pending = forget_ada();
   REQUIRE(store.writes.size() == 1); // the store is not asked who said what before it knows
-  auto later = remember("n2", "said after", "channel:den");
+  remember("n2", "said after", "channel:den");
   store.spoken[0].seqs.push_back(5);
   store.commit();
   run();

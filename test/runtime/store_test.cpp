@@ -262,7 +262,8 @@ store_write any_write(splitmix& random) {
     x.what = store_write::kind::remove;
   if (kind == 3)
     x.what = store_write::kind::embed;
-  x.seq = place();
+  for (auto n = random() % 3 + 1; n > 0; --n)
+    x.seqs.push_back(place());
   for (auto n = random() % 3; n > 0 && kind > 2; --n) {
     auto seq = place();
     x.memories.push_back(row(seq, fmt::format("m{}", seq), fmt::format("{}", random())));
