@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include "messages/partition.hpp"
 #include "runtime/refusals.hpp"
 
 namespace sotto {
@@ -95,8 +96,23 @@ void admission_state::start(admission_queue<turn>::started x) {
   if (x.number != 0)
     request.slot = std::make_shared<turn_slot>(self_, x.number);
   auto home = parts_.home(request.owner);
-  self_->send(home, self_->child(x.what.ctx), atom::say_v, std::move(x.what.client), x.what.ticket,
-              std::move(request));
+  // As control, bounded by the slots: `drain` of a partition that moves does not overtake it.
+  self_->send<caf::message_priority::high>(home, self_->child(x.what.ctx), atom::say_v,
+                                           std::move(x.what.client), x.what.ticket,
+                                           std::move(request));
+}
+
+void admission_state::give_back(uint32_t partition, uint32_t of) {
+  auto now = self_->nanos();
+  auto to = caf::actor_cast<turn_home_actor>(self_->current_sender());
+  auto moves = [=](const turn& x) { return partition_of(x.request.owner, of) == partition; };
+  for (auto& x : queue_->take_if(moves, now)) {
+    parts_.metrics->left(x.ctx.level, way::moved);
+    self_->send<caf::message_priority::high>(to, self_->child(x.ctx), atom::say_v,
+                                             std::move(x.client), x.ticket, std::move(x.request));
+  }
+  serve(now);
+  end_if_drained();
 }
 
 failure admission_state::overloaded() const {
@@ -183,6 +199,10 @@ admission_actor::behavior_type admission(actor_of<admission_actor, admission_sta
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
                const owner_key& owner, const std::string& conversation,
                bool lost) { state.cancel(ctx, client, ticket, owner, conversation, lost); },
+      [&state](const context&, atom::settle, uint32_t partition, uint32_t of) {
+        state.give_back(partition, of);
+        return atom::settled_v;
+      },
       [&state](const context&, atom::yield, uint64_t number) { state.yield(number); },
       [&state](const context&, atom::ended, uint64_t number) { state.ended(number); },
       [&state](const context&, atom::drain) { return state.drain(); },

@@ -48,6 +48,7 @@ public:
               const owner_key& owner, const std::string& conversation, bool lost);
   void yield(uint64_t number);
   void ended(uint64_t number);
+  void give_back(uint32_t partition, uint32_t of);
   caf::result<atom::drained> drain();
   void tick();
 

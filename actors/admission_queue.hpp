@@ -160,6 +160,20 @@ public:
     return result;
   }
 
+  /// Takes out all turns that wait and that `matches` holds for, in order of arrival. Linear.
+  template <class F>
+  std::vector<T> take_if(F matches, int64_t now) {
+    std::vector<uint64_t> found;
+    for (auto& [number, x] : waiting_)
+      if (matches(x.what))
+        found.push_back(number);
+    std::sort(found.begin(), found.end());
+    std::vector<T> result;
+    for (auto number : found)
+      result.push_back(withdraw(number, now));
+    return result;
+  }
+
   /// Takes out all turns that wait.
   std::vector<T> clear() {
     std::vector<T> result;

@@ -141,6 +141,7 @@ void link_state::expire_served(int64_t now) {
 
 void link_state::say_moved(uint64_t number, uint32_t partition) {
   moved_.insert(partition);
+  metrics_->moved.out->Increment();
   link_frame x;
   x.kind = frame_kind::moved;
   x.number = number;

@@ -22,7 +22,7 @@ uint64_t connection_state::say(const context& ctx, turn_request turn, running_tu
   // All at one level, so that turns of one conversation cannot overtake each other on the way.
   auto on_the_way = self_->child(ctx);
   on_the_way.level = priority::normal;
-  what.home = to_->turns_of(turn.owner);
+  what.home = to_->turns_of();
   self_->send(what.home, on_the_way, atom::say_v, turn_client_actor{self_}, ticket,
               std::move(turn));
   running_.emplace(ticket, std::move(what));

@@ -311,6 +311,7 @@ private:
     if (gateway_) {
       gateway_->partitions.clear();
       gateway_->admission = admission_actor{};
+      gateway_->turns = turn_home_actor{};
       gateway_->emotion = emotion_actor{};
       gateway_->emotions.clear();
       gateway_->embedding = embedding_actor{};

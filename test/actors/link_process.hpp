@@ -116,7 +116,10 @@ public:
     config.set("scheduler.max-threads", size_t{2});
     system = std::make_unique<caf::actor_system>(config);
     home = system->spawn(echo_home, world);
-    route = system->spawn(sotto::route, with, partitions);
+    route_parts ways;
+    ways.options = with;
+    ways.partitions = partitions;
+    route = system->spawn(sotto::route, std::move(ways));
     link_parts parts;
     parts.options = with;
     parts.self.cluster = "test";

@@ -245,6 +245,23 @@ TEST_CASE("a turn is cancelled across nodes, also before it was sent", "[link]")
   CHECK(std::find(said.begin(), said.end(), "waits 8") == said.end());
 }
 
+TEST_CASE("a turn that has ended may still be cancelled", "[link]") {
+  link_fixture f;
+  f.b_owns_all();
+  for (uint64_t i = 1; i < 4; ++i)
+    f.ask_turn(i, "quick");
+  f.run();
+  REQUIRE(f.replies().size() == 3);
+  caf::anon_send<caf::message_priority::high>(f.a.route, context{}, atom::cancel_v, f.client(),
+                                              uint64_t{2}, owner_key{"default", "ada"},
+                                              std::string{"talk"}, false);
+  f.run();
+  f.ask_turn(4, "and on");
+  f.run();
+  CHECK(f.replies().contains(4));
+  CHECK(f.dials == 1);
+}
+
 TEST_CASE("when the peer is lost, what runs there is answered, and may be told so", "[link]") {
   link_fixture f;
   f.b_owns_all();

@@ -59,6 +59,7 @@ admission_actor::behavior_type fake_admission(admission_actor::pointer, world_pt
       },
       [=](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
           const std::string&, bool) { ++w->cancelled; },
+      [](const context&, atom::settle, uint32_t, uint32_t) { return atom::settled_v; },
       [](const context&, atom::yield, uint64_t) {},
       [](const context&, atom::ended, uint64_t) {},
       [](const context&, atom::drain) { return atom::drained_v; },
