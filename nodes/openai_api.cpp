@@ -26,6 +26,8 @@ void refuse_unsupported(field_reader& fields) {
     fields.refuse("modalities", "must be [\"text\"]");
 }
 
+} // namespace
+
 std::string read_parameters(field_reader& fields) {
   auto kept = json::object();
   for (auto& x : number_parameters)
@@ -49,6 +51,8 @@ std::string read_parameters(field_reader& fields) {
   }
   return kept.empty() ? std::string{} : kept.dump();
 }
+
+namespace {
 
 /// The text of a message: a string, or parts of type text.
 std::string read_content(field_reader& fields, size_t most) {
