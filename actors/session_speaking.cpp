@@ -201,7 +201,7 @@ void session_state::compose() {
   ask.model = who.model;
   ask.persona = who.name;
   ask.messages =
-      build_prompt({who, nobody, no_mood, nothing, recent_, before_.text}, parts_->options);
+      build_prompt({who, nobody, no_mood, nothing, recent_, before().text}, parts_->options);
   ask.messages.back() = {"system", prompting(events_->silence(self_->nanos()))};
   ask.parameters = merge_parameters({}, who);
   events_->spoke(self_->nanos());

@@ -227,7 +227,8 @@ public:
   }
 
   session_actor start_session(bool ephemeral = false) {
-    return spawn(session, parts, shard, ephemeral, std::make_shared<session_place>());
+    session_key key{{"default", ephemeral ? "" : "ada"}, "talk"};
+    return spawn(session, parts, shard, ephemeral, std::make_shared<session_place>(std::move(key)));
   }
 
   static turn_request request(std::string text, std::string persona = "companion",
