@@ -217,6 +217,10 @@ TEST_CASE_METHOD(shard_fixture,
   CHECK_FALSE(again->created[0]);
   CHECK(store.loads == loads + 1);
   CHECK(found("tea") == std::vector<std::string>{"a"});
+  // What was let go is not counted any more.
+  caf::anon_send_exit(home, caf::exit_reason::kill);
+  run();
+  CHECK(account->owner_bytes == 0);
 }
 
 TEST_CASE("cold owners are evicted and loaded again") {
