@@ -3,7 +3,6 @@
 #include <csignal>
 #include <thread>
 
-#include <cblas.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -84,7 +83,6 @@ public:
                                      [this] { reload_certificate(); }};
     if (auto why = open_door())
       return why;
-    openblas_set_num_threads(1); // an actor's work stays on its thread
     if (auto why = cluster_.prepare(config_))
       return why;
     auto opened = open_store(with_.store, cluster_.writes());
