@@ -2,6 +2,7 @@
 
 #include <xxhash.h>
 
+#include "messages/partition.hpp"
 #include "runtime/refusals.hpp"
 
 namespace sotto {
@@ -17,7 +18,7 @@ uint64_t hash(const std::string& x, uint64_t seed = 0) {
 }
 
 uint64_t conversation_of(const turn_request& x) {
-  return hash(x.conversation, hash(x.owner.owner, hash(x.owner.tenant)));
+  return hash(x.conversation, hash(x.owner.owner));
 }
 
 admission_limits limits_of(const admission_parts& x) {
@@ -38,19 +39,19 @@ void admission_state::init(self_pointer self, admission_parts parts) {
   parts_ = std::move(parts);
   if (!parts_.metrics)
     parts_.metrics = std::make_shared<admission_metrics>(self->services().metrics);
-  queue_ = std::make_unique<admission_queue<turn>>(limits_of(parts_));
+  queue_ = std::make_unique<admission_queue<turn>>(limits_of(parts_), &parts_.load->tenants);
   auto most = parts_.options.max_memory != 0 ? parts_.options.max_memory : parts_.memory / 4 * 3;
   policy_ = std::make_unique<overload_policy>(parts_.options, most);
 }
 
-priority admission_state::level_of(const turn_request& request, uint64_t conversation,
-                                   int64_t now) {
+priority admission_state::level_of(const turn_request& request, uint64_t tenant,
+                                   uint64_t conversation, int64_t now) {
   if (request.level_given)
     return request.level;
   auto signals = read_signals(request.text);
   signals.channel = request.speaker != request.owner.owner && !request.owner.owner.empty();
   if (!request.owner.owner.empty())
-    recent_.heard(conversation, hash(request.speaker), now, signals);
+    recent_.heard({tenant, conversation}, hash(request.speaker), now, signals);
   return turn_level(signals);
 }
 
@@ -59,20 +60,17 @@ void admission_state::say(const context& ctx, turn_client_actor client, uint64_t
   auto now = last_turn_ = self_->nanos();
   turn x{ctx, std::move(client), ticket, std::move(request)};
   auto conversation = conversation_of(x.request);
-  x.ctx.level = level_of(x.request, conversation, now);
+  auto tenant = tenant_number(x.request.owner.tenant);
+  x.ctx.level = level_of(x.request, tenant, conversation, now);
   if (x.ctx.deadline == 0)
     x.ctx.deadline = now + parts_.session.turn_timeout.count();
   if (draining_)
     return refuse(x, {ec::unavailable, "the node is shutting down", {}}, way::refused);
-  if (parts_.load->refuses(x.ctx.level))
+  if (parts_.load->refuses(x.ctx.level, tenant))
     return refuse(x, overloaded(), way::refused);
   auto& key = x.request.idempotency_key;
-  turn_class of{{x.client->id(), ticket},
-                conversation,
-                x.ctx.level,
-                static_cast<uint32_t>(hash(x.request.owner.tenant)),
-                key.empty() ? 0 : hash(key) | 1,
-                x.ctx.deadline};
+  turn_class of{{x.client->id(), ticket},        conversation,  x.ctx.level, tenant,
+                key.empty() ? 0 : hash(key) | 1, x.ctx.deadline};
   queue_->add(std::move(x), of, now);
   serve(now);
 }
@@ -95,8 +93,23 @@ void admission_state::start(admission_queue<turn>::started x) {
   if (x.number != 0)
     request.slot = std::make_shared<turn_slot>(self_, x.number);
   auto home = parts_.home(request.owner);
-  self_->send(home, self_->child(x.what.ctx), atom::say_v, std::move(x.what.client), x.what.ticket,
-              std::move(request));
+  // As control, bounded by the slots: `drain` of a partition that moves does not overtake it.
+  self_->send<caf::message_priority::high>(home, self_->child(x.what.ctx), atom::say_v,
+                                           std::move(x.what.client), x.what.ticket,
+                                           std::move(request));
+}
+
+void admission_state::give_back(uint32_t partition, uint32_t of) {
+  auto now = self_->nanos();
+  auto to = caf::actor_cast<turn_home_actor>(self_->current_sender());
+  auto moves = [=](const turn& x) { return partition_of(x.request.owner, of) == partition; };
+  for (auto& x : queue_->take_if(moves, now)) {
+    parts_.metrics->left(x.ctx.level, way::moved);
+    self_->send<caf::message_priority::high>(to, self_->child(x.ctx), atom::say_v,
+                                             std::move(x.client), x.ticket, std::move(x.request));
+  }
+  serve(now);
+  end_if_drained();
 }
 
 failure admission_state::overloaded() const {
@@ -113,6 +126,9 @@ void admission_state::refuse(const turn& x, failure why, way how) {
   if (how == way::refused)
     ++refused_;
   parts_.metrics->left(x.ctx.level, how);
+  if (why.code == ec::overloaded)
+    self_->services().flows.note(x.ctx, self_->id(), name, degraded_name(overload_step::refuse),
+                                 self_->nanos(), outcome::refused);
   auto ctx = self_->child(x.ctx);
   ctx.deadline = 0; // an answer is worth hearing however late it is
   // Many refused: held back as sockets do it (`refusal_gate`), so that asking again at once is no
@@ -183,6 +199,10 @@ admission_actor::behavior_type admission(actor_of<admission_actor, admission_sta
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
                const owner_key& owner, const std::string& conversation,
                bool lost) { state.cancel(ctx, client, ticket, owner, conversation, lost); },
+      [&state](const context&, atom::settle, uint32_t partition, uint32_t of) {
+        state.give_back(partition, of);
+        return atom::settled_v;
+      },
       [&state](const context&, atom::yield, uint64_t number) { state.yield(number); },
       [&state](const context&, atom::ended, uint64_t number) { state.ended(number); },
       [&state](const context&, atom::drain) { return state.drain(); },

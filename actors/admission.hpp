@@ -48,6 +48,7 @@ public:
               const owner_key& owner, const std::string& conversation, bool lost);
   void yield(uint64_t number);
   void ended(uint64_t number);
+  void give_back(uint32_t partition, uint32_t of);
   caf::result<atom::drained> drain();
   void tick();
 
@@ -63,7 +64,8 @@ private:
   };
   using way = admission_metrics::way;
 
-  priority level_of(const turn_request& request, uint64_t conversation, int64_t now);
+  priority level_of(const turn_request& request, uint64_t tenant, uint64_t conversation,
+                    int64_t now);
   void serve(int64_t now);
   void start(admission_queue<turn>::started x);
   void refuse(const turn& x, failure why, way how);
@@ -97,7 +99,7 @@ private:
   // Since the latest look at shares, a second or so.
   int64_t shares_looked_ = 0;
   std::array<size_t, priority_levels> served_by_level_{};
-  std::unordered_map<uint32_t, size_t> served_by_tenant_;
+  std::unordered_map<uint64_t, size_t> served_by_tenant_;
 
   int64_t last_turn_ = 0;
   /// When the next timer fires; 0: none is set.

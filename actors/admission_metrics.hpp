@@ -16,8 +16,9 @@ namespace sotto {
 /// What ADMISSION publishes; all instruments are made at start. May be used from any thread.
 class admission_metrics {
 public:
-  /// How a turn left the queue; `early` is a refusal before the request was read whole.
-  enum class way : uint8_t { served, refused, early, late, cancelled };
+  /// How a turn left the queue; `early` is a refusal before the request was read whole, `moved`
+  /// with its partition.
+  enum class way : uint8_t { served, refused, early, late, cancelled, moved };
 
   explicit admission_metrics(prometheus::Registry& to)
       : running_(gauge(to, "sotto_admission_running", "Turns that hold a slot")),
@@ -56,8 +57,8 @@ public:
                        .Register(to);
     prometheus::Histogram::BucketBoundaries bounds{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1,
                                                    0.25,  0.5,    1,     2.5,  5,     15,   60};
-    static constexpr std::array<const char*, ways> names{"served", "refused", "early", "late",
-                                                         "cancelled"};
+    static constexpr std::array<const char*, ways> names{"served", "refused",   "early",
+                                                         "late",   "cancelled", "moved"};
     for (size_t i = 0; i < priority_levels; ++i) {
       std::string level{to_string(static_cast<priority>(i))};
       for (size_t w = 0; w < ways; ++w)
@@ -100,7 +101,7 @@ public:
   }
 
 private:
-  static constexpr size_t ways = 5;
+  static constexpr size_t ways = 6;
 
   static prometheus::Gauge& gauge(prometheus::Registry& to, const char* name, const char* help) {
     return prometheus::BuildGauge().Name(name).Help(help).Register(to).Add({});

@@ -10,6 +10,7 @@
 
 #include "runtime/level_queue.hpp"
 #include "runtime/priority_queue.hpp"
+#include "runtime/tenant_load.hpp"
 
 namespace sotto {
 
@@ -29,10 +30,12 @@ struct turn_name_hash {
 /// What a turn is, for the queue.
 struct turn_class {
   turn_name name;
-  /// Hash of the conversation's name. Two that fall together wait for each other, no more.
+  /// Hash of the conversation's name. Two of one tenant that fall together wait for each other, no
+  /// more; those of two tenants never do.
   uint64_t conversation = 0;
   priority level = priority::normal;
-  uint32_t tenant = 0;
+  /// `context::tenant`.
+  uint64_t tenant = 0;
   /// Hash of the idempotency key; 0: none.
   uint64_t key = 0;
   /// Nanoseconds; 0: none.
@@ -68,15 +71,17 @@ public:
     uint64_t number = 0;
     T what;
     priority level = priority::normal;
-    uint32_t tenant = 0;
+    uint64_t tenant = 0;
     int64_t waited = 0;
   };
 
-  explicit admission_queue(admission_limits limits) : limits_(limits), queue_(limits.queue) {}
+  /// What waits in the queue is counted by tenant in `load`, where there is one.
+  explicit admission_queue(admission_limits limits, tenant_load* load = nullptr)
+      : limits_(limits), load_(load), queue_(limits.queue) {}
 
   /// Adds a turn. Where there is no room, it or another is among the `refused`.
   void add(T what, const turn_class& of, int64_t now) {
-    auto& line = lines_[of.conversation];
+    auto& line = lines_[name_of(of)];
     auto number = next_number_++;
     auto same = of.key != 0 && line.key == of.key;
     if (same && line.runs) {
@@ -84,8 +89,7 @@ public:
       return;
     }
     auto follows = line.first != 0;
-    if (follows
-        && (following_ >= limits_.following || line.followers.size() >= limits_.following_one))
+    if (follows && !may_follow(line, of.tenant))
       return refused_.push_back(std::move(what));
     remember(number, std::move(what), of, now);
     if (!follows) {
@@ -93,7 +97,7 @@ public:
       return enter(number, of.level, now);
     }
     line.followers.push_back(number);
-    ++following_;
+    follow(of.tenant);
     if (!line.runs)
       raise(line.first, of.level, now);
   }
@@ -112,11 +116,12 @@ public:
     if (!number)
       return std::nullopt;
     auto x = forget(*number);
-    auto& line = lines_[x.of.conversation];
+    counted(x, false);
+    auto& line = lines_[name_of(x.of)];
     line.runs = true;
     line.key = x.of.key;
     ++holding_;
-    running_.emplace(*number, place{x.of.conversation, now, true});
+    running_.emplace(*number, place{name_of(x.of), now, true});
     if (x.of.key != 0)
       take_retries(line, now);
     return started{*number, std::move(x.what), x.of.level, x.of.tenant, now - x.arrived};
@@ -160,6 +165,20 @@ public:
     return result;
   }
 
+  /// Takes out all turns that wait and that `matches` holds for, in order of arrival. Linear.
+  template <class F>
+  std::vector<T> take_if(F matches, int64_t now) {
+    std::vector<uint64_t> found;
+    for (auto& [number, x] : waiting_)
+      if (matches(x.what))
+        found.push_back(number);
+    std::sort(found.begin(), found.end());
+    std::vector<T> result;
+    for (auto number : found)
+      result.push_back(withdraw(number, now));
+    return result;
+  }
+
   /// Takes out all turns that wait.
   std::vector<T> clear() {
     std::vector<T> result;
@@ -195,6 +214,17 @@ public:
   size_t queued(priority level) const { return queue_.size(level); }
 
 private:
+  /// A tenant's conversation.
+  using line_name = std::pair<uint64_t, uint64_t>;
+
+  struct line_hash {
+    size_t operator()(const line_name& x) const {
+      return x.first * 0x9e3779b97f4a7c15ULL ^ x.second;
+    }
+  };
+
+  static line_name name_of(const turn_class& x) { return {x.tenant, x.conversation}; }
+
   struct entry {
     T what;
     turn_class of;
@@ -215,7 +245,7 @@ private:
   };
 
   struct place {
-    uint64_t conversation = 0;
+    line_name conversation{};
     int64_t since = 0;
     bool holds = false;
   };
@@ -242,12 +272,14 @@ private:
       auto& x = waiting_.at(number);
       x.queued = true;
       x.at_level = level;
+      counted(x, true);
       auto loser = queue_.push(number, {level, x.of.tenant}, now, &x.at);
       if (!loser)
         return;
       auto lost = forget(*loser);
+      counted(lost, false);
       refused_.push_back(std::move(lost.what));
-      std::tie(number, level) = next_of(lost.of.conversation);
+      std::tie(number, level) = next_of(name_of(lost.of));
     }
   }
 
@@ -256,19 +288,21 @@ private:
     if (x.at_level <= level)
       return;
     queue_.take(x.at);
+    counted(x, false);
     x.at_level = level;
+    counted(x, true);
     queue_.push(number, {level, x.of.tenant}, now, &x.at);
   }
 
   /// A conversation's first turn is gone: the next one takes its place.
-  void advance(uint64_t conversation, int64_t now) {
+  void advance(const line_name& conversation, int64_t now) {
     auto [number, level] = next_of(conversation);
     if (number != 0)
       enter(number, level, now);
   }
 
   /// Makes the next turn of a conversation its first; 0: there was none.
-  std::pair<uint64_t, priority> next_of(uint64_t conversation) {
+  std::pair<uint64_t, priority> next_of(const line_name& conversation) {
     auto at = lines_.find(conversation);
     auto& line = at->second;
     line.runs = false;
@@ -277,7 +311,7 @@ private:
       lines_.erase(at);
       return {0, priority::normal};
     }
-    --following_;
+    unfollow(conversation.first);
     line.first = line.followers.pop_front();
     return {line.first, highest(line)};
   }
@@ -294,7 +328,7 @@ private:
   void take_retries(conversation_line& line, int64_t now) {
     auto same = [&](uint64_t number) { return waiting_.at(number).of.key == line.key; };
     while (auto number = line.followers.take_if(same)) {
-      --following_;
+      unfollow(line_tenant(*number));
       auto x = forget(*number);
       retries_.push_back({0, std::move(x.what), x.of.level, x.of.tenant, now - x.arrived});
     }
@@ -304,25 +338,61 @@ private:
     auto x = forget(number);
     if (x.queued) {
       queue_.take(x.at);
-      advance(x.of.conversation, now);
+      counted(x, false);
+      advance(name_of(x.of), now);
     } else {
-      lines_.at(x.of.conversation).followers.take_if([=](uint64_t n) { return n == number; });
-      --following_;
+      lines_.at(name_of(x.of)).followers.take_if([=](uint64_t n) { return n == number; });
+      unfollow(x.of.tenant);
     }
     return std::move(x.what);
   }
 
+  uint64_t line_tenant(uint64_t number) const { return waiting_.at(number).of.tenant; }
+
+  /// Where too many follow in all, those of a tenant may still who has not more than a share.
+  bool may_follow(const conversation_line& line, uint64_t tenant) const {
+    if (line.followers.size() >= limits_.following_one)
+      return false;
+    if (following_ < limits_.following)
+      return true;
+    auto mine = following_of_.find(tenant);
+    auto share = limits_.following / std::max<size_t>(following_of_.size(), 1);
+    return mine == following_of_.end() || mine->second < share;
+  }
+
+  void follow(uint64_t tenant) {
+    ++following_;
+    ++following_of_[tenant];
+  }
+
+  void unfollow(uint64_t tenant) {
+    --following_;
+    if (auto at = following_of_.find(tenant); --at->second == 0)
+      following_of_.erase(at);
+  }
+
+  void counted(const entry& x, bool enters) {
+    if (!load_)
+      return;
+    if (enters)
+      load_->entered(x.of.tenant, x.at_level);
+    else
+      load_->left(x.of.tenant, x.at_level);
+  }
+
   admission_limits limits_;
+  tenant_load* load_;
   priority_queue<uint64_t> queue_;
   std::unordered_map<uint64_t, entry> waiting_;
   std::unordered_map<turn_name, uint64_t, turn_name_hash> names_;
   std::set<std::pair<int64_t, uint64_t>> deadlines_;
-  std::unordered_map<uint64_t, conversation_line> lines_;
+  std::unordered_map<line_name, conversation_line, line_hash> lines_;
   std::unordered_map<uint64_t, place> running_;
   std::vector<started> retries_;
   std::vector<T> refused_;
   size_t holding_ = 0;
   size_t following_ = 0;
+  std::unordered_map<uint64_t, size_t> following_of_;
   uint64_t next_number_ = 1;
 };
 

@@ -20,15 +20,16 @@ void lexical_index::add(std::span<const uint64_t> terms) {
   total_length_ += terms.size();
   bytes_ += sizeof(uint32_t);
   for (auto term : terms) {
-    auto& list = postings_[term];
-    if (list.empty())
+    auto [at, unheard] = postings_.try_emplace(term, places{{row, 0}, {}});
+    auto& [first, more] = at->second;
+    if (unheard)
       bytes_ += bytes_per_term;
-    if (!list.empty() && list.back().row == row) {
-      ++list.back().count;
-    } else {
-      list.push_back({row, 1});
+    auto* last = more.empty() ? &first : &more.back();
+    if (last->row != row) {
+      last = &more.emplace_back(posting{row, 0});
       bytes_ += sizeof(posting);
     }
+    ++last->count;
   }
 }
 
@@ -43,14 +44,18 @@ float lexical_index::score(std::span<const uint64_t> terms, std::vector<float>& 
     auto at = postings_.find(term);
     if (at == postings_.end())
       continue;
-    auto df = static_cast<float>(at->second.size());
+    auto& [first, more] = at->second;
+    auto df = static_cast<float>(more.size() + 1);
     auto idf = std::log1p((n - df + 0.5F) / (df + 0.5F));
-    for (auto& [row, count] : at->second) {
-      auto tf = static_cast<float>(count);
-      auto norm = k1 * (1 - b + b * static_cast<float>(lengths_[row]) / mean);
-      scores[row] += idf * tf * (k1 + 1) / (tf + norm);
-      best = std::max(best, scores[row]);
-    }
+    auto add = [&](const posting& x) {
+      auto tf = static_cast<float>(x.count);
+      auto norm = k1 * (1 - b + b * static_cast<float>(lengths_[x.row]) / mean);
+      scores[x.row] += idf * tf * (k1 + 1) / (tf + norm);
+      best = std::max(best, scores[x.row]);
+    };
+    add(first);
+    for (auto& x : more)
+      add(x);
   }
   return best;
 }

@@ -29,7 +29,13 @@ private:
     uint32_t count;
   };
 
-  std::unordered_map<uint64_t, std::vector<posting>> postings_;
+  /// Most terms are said once: their only place lies within.
+  struct places {
+    posting first;
+    std::vector<posting> more;
+  };
+
+  std::unordered_map<uint64_t, places> postings_;
   std::vector<uint32_t> lengths_;
   uint64_t total_length_ = 0;
   size_t bytes_ = 0;

@@ -21,6 +21,7 @@ void link_state::init(self_pointer self, std::shared_ptr<const link_parts> parts
   auto& x = parts_->options;
   credit_ = std::make_unique<credit_gatherer>(link_credit{x.window, x.window_bytes});
   queue_ = std::make_unique<weighed_queue<link_frame>>(x.max_waiting, x.max_waiting_bytes);
+  metrics_ = std::make_unique<link_metrics>(self->services().metrics, peer_name_);
   self_->answered = [this](uint64_t number, const caf::message& y) { answered(number, y); };
 }
 
@@ -146,10 +147,19 @@ void link_state::report(std::string why) {
   if (!together() && phase_ == phase::apart && !why.empty() && why != last_why_)
     spdlog::warn("node {} cannot be linked: {}", peer_name_, why);
   last_why_ = why;
+  metrics_->up->Set(together() ? 1 : 0);
   if (owner_)
     self_->send<caf::message_priority::high>(
         owner_, context{}, atom::peer_v,
         link_state_report{peer_name_, together(), peer_version_, std::move(why)});
+}
+
+/// Read every tick: what is counted at rest is 0.
+void link_state::publish() const {
+  metrics_->asked->Set(static_cast<double>(asked_.size()));
+  metrics_->served->Set(static_cast<double>(served_.size()));
+  for (size_t i = 0; i < priority_levels; ++i)
+    metrics_->waiting[i]->Set(static_cast<double>(queue_->size(static_cast<priority>(i))));
 }
 
 void link_state::arm() {
@@ -172,7 +182,8 @@ void link_state::tick() {
     dial();
   }
   auto tries = phase_ == phase::greeting || (phase_ == phase::apart && next_try_ != 0);
-  if (tries || !asked_.empty() || !served_.empty())
+  publish();
+  if (tries || !asked_.empty() || !served_.empty() || !queue_->empty())
     arm();
 }
 

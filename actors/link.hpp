@@ -1,10 +1,11 @@
 #pragma once
 
 #include <functional>
-#include <set>
+#include <map>
 #include <unordered_map>
 #include <unordered_set>
 
+#include "actors/link_metrics.hpp"
 #include "actors/link_window.hpp"
 #include "config/link_options.hpp"
 #include "messages/link.hpp"
@@ -86,7 +87,7 @@ private:
     bool sent = false;
     /// Something of its answer was told.
     bool begun = false;
-    int64_t since = 0;
+    int64_t since = 0, sent_at = 0;
     int64_t due = 0;
   };
 
@@ -119,12 +120,21 @@ private:
     }
   };
 
+  /// The peer is asked to say when it has a partition's calls.
+  struct settling {
+    int64_t since = 0;
+    bool synced = false;
+    /// A call came back since: until it is asked anew the peer gives back all others too.
+    bool again = false;
+  };
+
   bool together() const { return phase_ == phase::together; }
   void dial();
   void meet(const link_hello& who, uint64_t session, const caf::strong_actor_ptr& whom);
   void part(const failure& why);
   void retry_later();
   void report(std::string why);
+  void publish() const;
   void arm();
 
   void take(link_frame& x);
@@ -140,14 +150,19 @@ private:
   caf::message subscribe(routed_call& x);
   void take_piece(const link_frame& x);
   void take_answer(const link_frame& x);
+  void first_word(asked_call& x);
   void take_event(const link_frame& x);
   void take_moved(uint64_t number);
   void give_back(uint64_t number);
   std::vector<uint64_t> numbers_of(const std::function<bool(const asked_call&)>& which) const;
+  void synced(uint32_t partition);
+  void go_on_settling(uint32_t partition);
+  void ask_to_settle(uint32_t partition);
+  void tell_settled(uint32_t partition);
   void asking_lost();
   void expire(int64_t now);
   void answer(const routed_call& x, const failure& why);
-  void forget_call(uint64_t number);
+  routed_call take_call(uint64_t number);
 
   void serve(link_frame& x);
   void serve_turn(const link_frame& x, caf::message& what);
@@ -165,6 +180,7 @@ private:
   std::shared_ptr<const link_parts> parts_;
   std::string peer_name_;
   links_actor owner_;
+  std::unique_ptr<link_metrics> metrics_;
 
   phase phase_ = phase::apart;
   std::string host_;
@@ -187,7 +203,9 @@ private:
   uint64_t last_number_ = 0;
   std::unordered_map<uint64_t, asked_call> asked_;
   std::unordered_map<turn_name, uint64_t, name_hash> turns_;
-  std::set<uint32_t> syncing_;
+  std::map<uint32_t, settling> syncing_;
+  /// Turns that the peer has, by partition.
+  std::unordered_map<uint32_t, uint32_t> turns_there_;
   std::unordered_map<std::string, std::vector<listener>> listeners_;
 
   std::unordered_map<uint64_t, served_call> served_;

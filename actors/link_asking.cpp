@@ -12,6 +12,9 @@ namespace {
 /// was late.
 constexpr int64_t grace = 1'000'000'000;
 
+/// A turn that does not end at a partition's old owner holds up those after it for so long.
+constexpr int64_t longest_settling = 2'000'000'000;
+
 uint64_t verb_of_call(const caf::message& x) {
   return x.size() > 1 && x.match_element<caf::atom_value>(1)
              ? static_cast<uint64_t>(x.get_as<caf::atom_value>(1))
@@ -109,25 +112,30 @@ bool link_state::ready(link_frame& x) {
   if (call.what.ctx.deadline != 0)
     x.left = call.due - self_->nanos();
   if (x.left < 0) {
-    auto what = std::move(call.what);
-    forget_call(x.number);
-    answer(what, {ec::timeout, "the deadline passed while the call waited for another node", {}});
+    answer(take_call(x.number),
+           {ec::timeout, "the deadline passed while the call waited for another node", {}});
     return false;
   }
   x.bytes = std::exchange(call.bytes, {});
   call.sent = true;
+  call.sent_at = self_->nanos();
+  if (call.what.client)
+    ++turns_there_[call.what.partition];
   if (call.what.listener)
     asked_.erase(at); // nothing answers it
   return true;
 }
 
-void link_state::forget_call(uint64_t number) {
-  auto at = asked_.find(number);
-  if (at == asked_.end())
-    return;
-  if (at->second.what.client)
-    turns_.erase({at->second.what.client->id(), at->second.what.ticket});
-  asked_.erase(at);
+/// Takes out a call that is there.
+routed_call link_state::take_call(uint64_t number) {
+  auto x = std::move(asked_.extract(number).mapped());
+  if (x.what.client) {
+    turns_.erase({x.what.client->id(), x.what.ticket});
+    auto there = x.sent ? turns_there_.find(x.what.partition) : turns_there_.end();
+    if (there != turns_there_.end() && --there->second == 0)
+      turns_there_.erase(there);
+  }
+  return std::move(x.what);
 }
 
 void link_state::cancel(const turn_client_actor& client, uint64_t ticket, bool lost) {
@@ -141,7 +149,7 @@ void link_state::cancel(const turn_client_actor& client, uint64_t ticket, bool l
                     caf::make_message(atom::cancel_v, lost)));
   else if (lost && repeatable(call.what))
     return; // it goes on for who asks again
-  forget_call(number);
+  go_on_settling(take_call(number).partition);
 }
 
 std::vector<uint64_t>
@@ -155,48 +163,77 @@ link_state::numbers_of(const std::function<bool(const asked_call&)>& which) cons
 }
 
 void link_state::give_back(uint64_t number) {
-  auto what = std::move(asked_.at(number).what);
-  forget_call(number);
   self_->send<caf::message_priority::high>(parts_->route, context{}, atom::returned_v,
-                                           std::move(what));
+                                           take_call(number));
 }
 
 void link_state::settle(uint32_t partition) {
   for (auto number : numbers_of([&](auto& x) { return x.what.partition == partition && !x.sent; }))
     give_back(number);
-  if (!together()) {
-    self_->send<caf::message_priority::high>(parts_->route, context{}, atom::settled_v, partition,
-                                             peer_name_);
-    return;
-  }
-  syncing_.insert(partition);
+  if (!together())
+    return tell_settled(partition);
+  syncing_[partition] = {self_->nanos()};
+  ask_to_settle(partition);
+}
+
+void link_state::ask_to_settle(uint32_t partition) {
   link_frame x;
   x.kind = frame_kind::sync;
   x.partition = partition;
   urgent(std::move(x));
+  arm();
+}
+
+void link_state::synced(uint32_t partition) {
+  auto at = syncing_.find(partition);
+  if (at == syncing_.end())
+    return;
+  at->second.synced = true;
+  go_on_settling(partition);
+}
+
+/// Over when the peer has none of the partition's turns any more: one that waits in its ADMISSION
+/// comes back, and must do so before a later one goes to the next owner.
+void link_state::go_on_settling(uint32_t partition) {
+  auto at = syncing_.find(partition);
+  if (at == syncing_.end() || !at->second.synced)
+    return;
+  auto& x = at->second;
+  if (turns_there_.contains(partition) && self_->nanos() - x.since < longest_settling)
+    return;
+  if (std::exchange(x.again, false)) {
+    x.synced = false;
+    return ask_to_settle(partition);
+  }
+  syncing_.erase(at);
+  tell_settled(partition);
+}
+
+void link_state::tell_settled(uint32_t partition) {
+  self_->send<caf::message_priority::high>(parts_->route, context{}, atom::settled_v, partition,
+                                           peer_name_);
 }
 
 void link_state::asking_lost() {
+  turns_there_.clear();
   for (auto number : numbers_of([](auto&) { return true; })) {
     auto& x = asked_.at(number);
     if (x.sent && (x.begun || !repeatable(x.what))) {
-      auto what = std::move(x.what);
-      forget_call(number);
-      answer(what, {ec::unavailable,
-                    fmt::format(
-                        "node {} was lost while it worked on this; what became of it is not known",
-                        peer_name_),
-                    {},
-                    1});
+      answer(
+          take_call(number),
+          {ec::unavailable,
+           fmt::format("node {} was lost while it worked on this; what became of it is not known",
+                       peer_name_),
+           {},
+           1});
     } else if (syncing_.contains(x.what.partition)) {
       give_back(number);
     } else {
       enqueue_call(number, x);
     }
   }
-  for (auto partition : std::exchange(syncing_, {}))
-    self_->send<caf::message_priority::high>(parts_->route, context{}, atom::settled_v, partition,
-                                             peer_name_);
+  for (auto& [partition, x] : std::exchange(syncing_, {}))
+    tell_settled(partition);
 }
 
 void link_state::expire(int64_t now) {
@@ -206,18 +243,24 @@ void link_state::expire(int64_t now) {
   };
   for (auto number : numbers_of(over)) {
     auto late = now > asked_.at(number).due;
-    auto what = std::move(asked_.at(number).what);
-    forget_call(number);
+    auto what = take_call(number);
     if (late)
       answer(what, {ec::timeout, fmt::format("node {} did not answer in time", peer_name_), {}});
     else
       answer(what, {ec::unavailable, fmt::format("node {} cannot be reached", peer_name_), {}, 1});
   }
+  for (auto& [partition, x] : std::map{syncing_})
+    go_on_settling(partition);
   // While nothing is sent, what was given up would keep its place.
   if (!together())
     queue_->remove_if([&](const link_frame& x) {
       return x.kind == frame_kind::call && !asked_.contains(x.number);
     });
+}
+
+void link_state::first_word(asked_call& x) {
+  if (!std::exchange(x.begun, true))
+    metrics_->answer->Observe(static_cast<double>(self_->nanos() - x.sent_at) / 1e9);
 }
 
 void link_state::take_piece(const link_frame& x) {
@@ -226,7 +269,7 @@ void link_state::take_piece(const link_frame& x) {
   if (at == asked_.end() || !at->second.what.client || !what)
     return;
   auto& call = at->second;
-  call.begun = true;
+  first_word(call);
   auto ctx = self_->child(call.what.ctx);
   ctx.deadline = 0;
   if (what->match_elements<caf::atom_value, stream_piece>())
@@ -240,8 +283,9 @@ void link_state::take_answer(const link_frame& x) {
   auto at = asked_.find(x.number);
   if (at == asked_.end())
     return;
-  auto call = std::move(at->second.what);
-  forget_call(x.number);
+  first_word(at->second);
+  auto call = take_call(x.number);
+  go_on_settling(call.partition);
   auto what = message_from_bytes(self_->home_system(), x.bytes);
   if (!what)
     return answer(call, to_failure(what.error()));
@@ -259,8 +303,16 @@ void link_state::take_answer(const link_frame& x) {
 }
 
 void link_state::take_moved(uint64_t number) {
-  if (asked_.contains(number))
-    give_back(number);
+  auto at = asked_.find(number);
+  if (at == asked_.end())
+    return;
+  metrics_->moved.in->Increment();
+  auto partition = at->second.what.partition;
+  give_back(number);
+  if (auto settles = syncing_.find(partition); settles != syncing_.end()) {
+    settles->second.again = settles->second.synced;
+    go_on_settling(partition);
+  }
 }
 
 // Listeners: the peer knows one, this LINK.

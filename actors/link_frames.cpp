@@ -63,13 +63,10 @@ failure link_state::no_room() const {
 /// What there is no room for.
 void link_state::dropped(const link_frame& x) {
   auto why = no_room();
+  metrics_->refused->Increment();
   if (x.kind == frame_kind::call) {
-    auto at = asked_.find(x.number);
-    if (at == asked_.end())
-      return;
-    auto what = std::move(at->second.what);
-    forget_call(x.number);
-    answer(what, why);
+    if (asked_.contains(x.number))
+      answer(take_call(x.number), why);
   } else if (x.kind == frame_kind::piece) {
     if (auto at = served_.find(x.number); at != served_.end()) {
       self_->send<caf::message_priority::high>(at->second.home, context{}, atom::cancel_v,
@@ -105,6 +102,8 @@ void link_state::post(link_frame x) {
   auto size = weight(x);
   if (windowed(x.kind))
     window_.sent(size);
+  metrics_->frames.out->Increment();
+  metrics_->bytes.out->Increment(static_cast<double>(x.bytes.size()));
   outbox_bytes_ += size;
   outbox_.push_back(std::move(x));
   if (outbox_bytes_ >= most_outbox_bytes)
@@ -126,8 +125,11 @@ void link_state::flush() {
 void link_state::frames(uint64_t session, std::vector<link_frame>& xs) {
   if (!together() || session != session_)
     return;
+  metrics_->heard->Set(static_cast<double>(self_->services().wall()) / 1e6);
+  metrics_->frames.in->Increment(static_cast<double>(xs.size()));
   for (auto& x : xs) {
     auto size = weight(x);
+    metrics_->bytes.in->Increment(static_cast<double>(x.bytes.size()));
     auto counts = windowed(x.kind);
     take(x);
     if (counts)
@@ -160,10 +162,7 @@ void link_state::take(link_frame& x) {
     return urgent(std::move(done));
   }
   case frame_kind::synced:
-    if (syncing_.erase(x.partition) > 0)
-      self_->send<caf::message_priority::high>(parts_->route, context{}, atom::settled_v,
-                                               x.partition, peer_name_);
-    return;
+    return synced(x.partition);
   }
   // A kind of a later release, which should not have sent it.
   say_failed(x.number,

@@ -25,7 +25,8 @@ bool is_request(const caf::message& x) {
   case value(atom::remove::value):
     return x.match_elements<context, caf::atom_value, owner_key, std::string>();
   case value(atom::forget::value):
-    return x.match_elements<context, caf::atom_value, owner_key>();
+    return x.match_elements<context, caf::atom_value, owner_key>()
+           || x.match_elements<context, caf::atom_value, spoken_by>();
   default:
     return false;
   }
@@ -141,6 +142,7 @@ void link_state::expire_served(int64_t now) {
 
 void link_state::say_moved(uint64_t number, uint32_t partition) {
   moved_.insert(partition);
+  metrics_->moved.out->Increment();
   link_frame x;
   x.kind = frame_kind::moved;
   x.number = number;

@@ -77,8 +77,12 @@ void links_state::members(const std::vector<link_member>& all) {
 }
 
 void links_state::report(link_state_report x) {
-  if (auto at = peers_.find(x.node); at != peers_.end())
-    at->second.state = std::move(x);
+  auto at = peers_.find(x.node);
+  if (at == peers_.end())
+    return;
+  if (at->second.state.up && !x.up && membership_)
+    self_->send<caf::message_priority::high>(membership_, context{}, atom::suspect_v, x.node);
+  at->second.state = std::move(x);
 }
 
 std::vector<link_state_report> links_state::list() const {
@@ -121,6 +125,9 @@ links_actor::behavior_type links(actor_of<links_actor, links_state>* self, link_
         state.members(all);
       },
       [&state](const context&, atom::peer, link_state_report& x) { state.report(std::move(x)); },
+      [&state](const context&, atom::suspect, membership_actor& x) {
+        state.tell_suspicions(std::move(x));
+      },
       [&state](const context&, atom::list) { return state.list(); },
   };
 }

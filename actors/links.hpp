@@ -22,6 +22,7 @@ public:
   void hello(const link_hello& who, uint64_t session, const caf::strong_actor_ptr& whom);
   void members(const std::vector<link_member>& all);
   void report(link_state_report x);
+  void tell_suspicions(membership_actor to) { membership_ = std::move(to); }
   std::vector<link_state_report> list() const;
   void down(const caf::down_msg& x);
 
@@ -38,6 +39,7 @@ private:
   self_pointer self_ = nullptr;
   std::shared_ptr<const link_parts> parts_;
   route_actor route_;
+  membership_actor membership_;
   std::map<std::string, peer> peers_;
 };
 

@@ -154,6 +154,7 @@ void membership_core::take_in(cluster_look found, int64_t now) {
     changed_[row.number] = now - row.age;
     rows_[row.number] = std::move(row);
   }
+  look_at_suspects(now);
   tell_members();
 }
 
@@ -183,8 +184,28 @@ void membership_core::flushed(uint32_t partition, uint64_t epoch) {
 void membership_core::suspect(const std::string& node) {
   auto* x = member(node);
   news_ = true;
-  if (x && x->live)
-    hurry_until_ = setup_.now() + setup_.with.lease.count();
+  if (x && x->live && node != setup_.self.name)
+    suspects_[node] = 0;
+}
+
+void membership_core::look_at_suspects(int64_t now) {
+  for (auto it = suspects_.begin(); it != suspects_.end();)
+    it = cleared(it->first, it->second, now) ? suspects_.erase(it) : std::next(it);
+}
+
+/// Whether a suspicion is over. `ends`: when the lease does, as it was seen first.
+bool membership_core::cleared(const std::string& name, int64_t& ends, int64_t now) const {
+  auto* x = member(name);
+  if (!x)
+    return true;
+  auto latest = now + x->lease_left;
+  if (ends == 0)
+    ends = latest;
+  // A heartbeat from before the suspicion is no answer to it.
+  if (x->live)
+    return latest - ends > setup_.with.heartbeat.count() / 4;
+  auto owns = std::ranges::any_of(rows_, [&](auto& row) { return row.node == name; });
+  return !owns || now - ends > setup_.with.lease.count();
 }
 
 caf::expected<drain_progress> membership_core::drain(std::string node, bool on) {
@@ -322,8 +343,9 @@ int64_t membership_core::until_next() const {
       next = std::min(next, looked_ + x.lease_left + grace);
   if (now < takes_over_from_)
     next = std::min(next, takes_over_from_);
-  if (now < hurry_until_)
-    next = std::min(next, looked_ + setup_.with.heartbeat.count() / 4);
+  for (auto& [name, ends] : suspects_)
+    if (now >= ends)
+      next = std::min(next, looked_ + setup_.with.heartbeat.count() / 4);
   return std::max<int64_t>(next - now, 0);
 }
 

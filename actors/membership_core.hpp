@@ -47,7 +47,9 @@ public:
 
   /// The partition is drained and written; `step` releases it.
   void flushed(uint32_t partition, uint64_t epoch);
-  /// Makes the next steps come faster until the node is seen to be live or dead.
+  /// The node may be dead: the next step looks, and from the end of its lease on steps come fast
+  /// until its partitions have other owners. A heartbeat of it that comes then ends the suspicion;
+  /// nothing is claimed a moment earlier, since until its lease ends it may serve.
   void suspect(const std::string& node);
   /// The store has news: the next step looks.
   void changed() { news_ = true; }
@@ -91,6 +93,8 @@ private:
   const cluster_member* member(const std::string& name) const;
   bool eligible(const cluster_member& x) const;
   bool owner_live(const partition_row& row) const;
+  void look_at_suspects(int64_t now);
+  bool cleared(const std::string& name, int64_t& ends, int64_t now) const;
   void tell(std::vector<ownership> changes);
   void tell_changes();
   void tell_members();
@@ -111,7 +115,8 @@ private:
   int64_t patience_ = 0;
   /// From when on partitions of dead nodes are claimed.
   int64_t takes_over_from_ = 0;
-  int64_t hurry_until_ = 0;
+  /// When the leases of suspected nodes end, by our clock; 0: not looked at since.
+  std::map<std::string, int64_t> suspects_;
   int64_t eager_until_ = 0;
   cluster_load load_;
   std::vector<cluster_member> members_;

@@ -50,8 +50,7 @@ void partition_state::say(waiting_turn turn) {
     return;
   }
   auto ephemeral = turn.request.owner.owner.empty();
-  session_key key{turn.request.owner, turn.request.conversation};
-  if (auto* to = activate(key, ephemeral)) {
+  if (auto* to = activate({turn.request.owner, turn.request.conversation}, ephemeral)) {
     forward(*to, std::move(turn));
     return;
   }
@@ -63,21 +62,23 @@ void partition_state::say(waiting_turn turn) {
                       1});
 }
 
-partition_state::entry* partition_state::activate(const session_key& key, bool ephemeral) {
+partition_state::entry* partition_state::activate(session_key key, bool ephemeral) {
   auto now = self_->nanos();
-  auto at = sessions_.find(key);
+  auto at = sessions_.find(&key);
   if (at == sessions_.end()) {
     auto& memory = *parts_->memory;
     if (!make_room()) {
       ++memory.refused;
       return nullptr;
     }
-    at = sessions_.try_emplace(key).first;
+    auto place = std::make_shared<session_place>(std::move(key));
+    at = sessions_.try_emplace(&place->key).first;
     auto& x = at->second;
-    x.place = std::make_shared<session_place>();
+    x.place = std::move(place);
     x.started = now;
     if (!ephemeral && parts_->options.keep_context.count() > 0) {
-      x.place->context = kept_.take(key.owner, key.conversation, now);
+      auto& [owner, conversation] = x.place->key;
+      x.place->context = kept_.take(owner, conversation, now);
       ++(x.place->context ? memory.kept_hits : memory.kept_misses);
     }
     x.session =
@@ -110,7 +111,8 @@ void partition_state::forward(entry& to, waiting_turn turn) {
 
 void partition_state::cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
                              const owner_key& owner, const std::string& conversation, bool lost) {
-  auto at = sessions_.find({owner, conversation});
+  session_key key{owner, conversation};
+  auto at = sessions_.find(&key);
   if (at == sessions_.end())
     return;
   if (auto* room = at->second.passivating.get())
@@ -126,10 +128,11 @@ void partition_state::listen(const context& ctx, const event_client_actor& clien
     self_->send(*to, ctx, atom::subscribe_v, client, owner, conversation, x);
   if (draining_)
     return;
-  auto at = sessions_.find({owner, conversation});
+  session_key key{owner, conversation};
+  auto at = sessions_.find(&key);
   if (x.lease <= 0 && at == sessions_.end())
     return;
-  auto* to = at == sessions_.end() ? activate({owner, conversation}, false) : &at->second;
+  auto* to = at == sessions_.end() ? activate(std::move(key), false) : &at->second;
   // Who finds no room comes again when it renews.
   if (to && !to->passivating)
     self_->send(to->session, self_->child(ctx), atom::subscribe_v, client, owner, conversation, x);
@@ -139,16 +142,43 @@ void partition_state::listen(const context& ctx, const event_client_actor& clien
 
 void partition_state::invalidate(const context& ctx, const owner_key& owner) {
   kept_.forget(owner);
+  invalidate_sessions(ctx, [&](const owner_key& x) { return x == owner; });
+}
+
+caf::result<spoken_receipt> partition_state::erase_spoken(const context& ctx,
+                                                          const spoken_by& what) {
+  auto promise = self_->make_response_promise<spoken_receipt>();
+  self_->request(memories(), parts_->options.store_timeout, self_->child(ctx), atom::forget_v, what)
+      .then(
+          [this, ctx, promise](spoken_receipt& x) mutable {
+            std::unordered_set<owner_key> groups{x.groups.begin(), x.groups.end()};
+            for (auto& group : groups)
+              kept_.forget(group);
+            invalidate_sessions(ctx, [&](const owner_key& y) { return groups.contains(y); });
+            promise.deliver(std::move(x));
+          },
+          [this, ctx, what, promise](caf::error& err) mutable {
+            kept_.clear(); // some may have been removed all the same
+            invalidate_sessions(ctx, [&](const owner_key& y) {
+              return is_group(y) && y.tenant == what.user.tenant;
+            });
+            promise.deliver(std::move(err));
+          });
+  return promise;
+}
+
+template <class F>
+void partition_state::invalidate_sessions(const context& ctx, F which) {
   for (auto id : leaving_)
-    if (auto at = by_id_.find(id); at != by_id_.end() && at->second->first.owner == owner)
+    if (auto at = by_id_.find(id); at != by_id_.end() && which(at->second->first->owner))
       at->second->second.outdated = true;
   for (auto& [key, x] : sessions_)
-    if (key.owner == owner)
+    if (which(key->owner))
       self_->send<caf::message_priority::high>(x.session, self_->child(ctx), atom::forget_v);
 }
 
 void partition_state::release(const session_key& key) {
-  auto at = sessions_.find(key);
+  auto at = sessions_.find(&key);
   if (at == sessions_.end() || !at->second.passivating)
     return;
   auto& x = at->second;
@@ -180,10 +210,11 @@ void partition_state::ended(caf::actor_id id) {
   by_id_.erase(at);
   leaving_.erase(id);
   --parts_->memory->live;
-  keep_context(node.key(), node.mapped());
+  auto& key = *node.key();
+  keep_context(node.mapped());
   if (auto held = std::move(node.mapped().passivating)) {
     for (auto& y : held->listeners)
-      listen({}, y.client, node.key().owner, node.key().conversation, y.what);
+      listen({}, y.client, key.owner, key.conversation, y.what);
     for (auto& turn : held->turns)
       say(std::move(turn));
   }
@@ -253,6 +284,9 @@ partition(actor_of<listened_partition_actor, partition_state>* self,
       },
       [self](const context& ctx, atom::remove v, owner_key& owner, std::string& id) {
         return self->state.erase<bool>(ctx, owner, v, owner, std::move(id));
+      },
+      [&state](const context& ctx, atom::forget, const spoken_by& what) {
+        return state.erase_spoken(ctx, what);
       },
       [self](const context& ctx, atom::forget v, owner_key& owner) {
         return self->state.erase<forget_receipt>(ctx, owner, v, owner);

@@ -67,6 +67,9 @@ public:
     return promise;
   }
 
+  /// The same for what a user said in groups.
+  caf::result<spoken_receipt> erase_spoken(const context& ctx, const spoken_by& what);
+
   /// Somebody else than its sessions writes to an owner: what they hold may lack it, and is not
   /// kept when they leave.
   void written(const owner_key& owner);
@@ -79,15 +82,14 @@ public:
   }
 
 private:
-  struct session_key {
-    owner_key owner;
-    std::string conversation;
-    friend bool operator==(const session_key&, const session_key&) = default;
-  };
+  /// Keys lie in the sessions' places.
   struct key_hash {
-    size_t operator()(const session_key& x) const {
-      return std::hash<owner_key>{}(x.owner) * 31 + std::hash<std::string>{}(x.conversation);
+    size_t operator()(const session_key* x) const {
+      return std::hash<owner_key>{}(x->owner) * 31 + std::hash<std::string>{}(x->conversation);
     }
+  };
+  struct key_equal {
+    bool operator()(const session_key* x, const session_key* y) const { return *x == *y; }
   };
   struct held_listener {
     event_client_actor client;
@@ -109,18 +111,21 @@ private:
     /// What it leaves is not to be kept.
     bool outdated = false;
   };
-  using session_map = std::unordered_map<session_key, entry, key_hash>;
+  using session_map = std::unordered_map<const session_key*, entry, key_hash, key_equal>;
 
   void invalidate(const context& ctx, const owner_key& owner);
+  /// Of all owners that `which` holds for; what is kept of them is the caller's to drop.
+  template <class F>
+  void invalidate_sessions(const context& ctx, F which);
   /// Nothing where there is no room for another.
-  entry* activate(const session_key& key, bool ephemeral);
+  entry* activate(session_key key, bool ephemeral);
   void forward(entry& to, waiting_turn turn);
   bool make_room();
   session_map::value_type* least_valuable();
   const session_worth* worth_of(caf::actor_id id) const;
   void passivate(session_map::value_type& x, leaving why);
   bool lacks_writes(const owner_key& owner, const entry& x) const;
-  void keep_context(const session_key& key, entry& x);
+  void keep_context(entry& x);
   void relieve();
   void ended(caf::actor_id id);
   void release(const session_key& key);

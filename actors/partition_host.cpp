@@ -223,9 +223,9 @@ void partition_host_state::down(const caf::down_msg& x) {
   auto pause = first_pause * (1 << std::min(lost.failures++, most_doublings));
   spdlog::error("partition {} ended: {}; it is started again in {} ms", at->first,
                 to_string(x.reason), pause.count() / 1'000'000);
+  place(at->first, {route_place::kind::moving, {}, {}});
   if (parts_.route)
     parts_.publish(at->first, route(), false);
-  place(at->first, {route_place::kind::moving, {}, {}});
   self_->delayed_send<caf::message_priority::high>(self_, pause, context{}, atom::tick_v, at->first,
                                                    lost.round);
 }

@@ -53,21 +53,21 @@ bool partition_state::make_room() {
 }
 
 void partition_state::passivate(session_map::value_type& x, leaving why) {
-  auto& [key, what] = x;
+  auto& what = x.second;
   what.passivating = std::make_unique<waiting_room>();
   leaving_.insert(what.session.id());
   self_
       ->request<caf::message_priority::high>(what.session, parts_->options.store_timeout, context{},
                                              atom::passivate_v)
       .then(
-          [this, key = key, why](bool ended) {
+          [this, place = what.place, why](bool ended) {
             // An ended session's `down` releases what was held.
             if (ended)
               ++parts_->memory->passivated[static_cast<size_t>(why)];
             else
-              release(key);
+              release(place->key);
           },
-          [this, key = key](const caf::error&) { release(key); });
+          [this, place = what.place](const caf::error&) { release(place->key); });
 }
 
 void partition_state::written(const owner_key& owner) {
@@ -86,11 +86,11 @@ bool partition_state::lacks_writes(const owner_key& owner, const entry& x) const
   return last != 0 && x.started <= last + parts_->options.store_timeout.count();
 }
 
-void partition_state::keep_context(const session_key& key, entry& x) {
+void partition_state::keep_context(entry& x) {
+  auto& [owner, conversation] = x.place->key;
   auto how_long = parts_->options.keep_context.count();
-  if (x.place->context && !x.outdated && how_long > 0 && !draining_
-      && !lacks_writes(key.owner, x)) {
-    kept_.keep(key.owner, key.conversation, std::move(x.place->context), self_->nanos() + how_long);
+  if (x.place->context && !x.outdated && how_long > 0 && !draining_ && !lacks_writes(owner, x)) {
+    kept_.keep(owner, conversation, std::move(x.place->context), self_->nanos() + how_long);
     arm();
   }
 }

@@ -52,12 +52,14 @@ http_events events_for(const provider_embedding_actor& to, uint64_t number) {
 /// Longest wait for the cache that nodes share; it bounds its own steps.
 constexpr caf::timespan shared_patience = std::chrono::milliseconds{500};
 
-/// Of a text under an embedder, in the cache that nodes share.
-std::string shared_key(const embedding_options& with, const std::string& text) {
+/// Of a tenant's text under an embedder, in the cache that nodes share. The tenant stands in it
+/// whole: a text made to have another's hash stays within its tenant.
+std::string shared_key(const embedding_options& with, const asked_text& what) {
   auto space = with.space();
   auto of_space = XXH3_64bits(space.data(), space.size());
-  auto of_text = XXH3_128bits_withSeed(text.data(), text.size(), of_space);
-  return fmt::format("vector:{:016x}:{:016x}{:016x}", of_space, of_text.high64, of_text.low64);
+  auto of_text = XXH3_128bits_withSeed(what.text.data(), what.text.size(), of_space);
+  return fmt::format("vector:{:016x}:{:016x}:{:016x}{:016x}", of_space, what.tenant, of_text.high64,
+                     of_text.low64);
 }
 
 /// As little-endian floats, like every machine this runs on has them.
@@ -81,24 +83,25 @@ bool passes(unsigned status) {
 
 } // namespace
 
-std::string vector_cache::key_of(const std::string& text) {
-  auto hash = XXH3_128bits(text.data(), text.size());
-  return {reinterpret_cast<const char*>(&hash), sizeof hash};
+std::string vector_cache::key_of(const asked_text& what) {
+  auto hash = XXH3_128bits(what.text.data(), what.text.size());
+  std::string key{reinterpret_cast<const char*>(&what.tenant), sizeof what.tenant};
+  return key.append(reinterpret_cast<const char*>(&hash), sizeof hash);
 }
 
-const std::vector<float>* vector_cache::find(const std::string& text) {
+const std::vector<float>* vector_cache::find(const asked_text& what) {
   auto& by_key = items_.get<1>();
-  auto at = by_key.find(key_of(text));
+  auto at = by_key.find(key_of(what));
   if (at == by_key.end())
     return nullptr;
   items_.relocate(items_.begin(), items_.project<0>(at));
   return &at->vector;
 }
 
-void vector_cache::add(const std::string& text, std::vector<float> vector) {
+void vector_cache::add(const asked_text& what, std::vector<float> vector) {
   if (most_ == 0)
     return;
-  items_.push_front({key_of(text), std::move(vector)});
+  items_.push_front({key_of(what), std::move(vector)});
   if (items_.size() > most_)
     items_.pop_back();
 }
@@ -140,11 +143,12 @@ void provider_embedding_state::run(embedding_operation::run job) {
   x.job = std::move(job);
   x.results.resize(x.job->items.size());
   for (size_t i = 0; i < x.job->items.size(); ++i) {
-    if (auto* known = cache_->find(x.job->items[i])) {
+    asked_text what{x.job->items[i], x.job->tenants[i]};
+    if (auto* known = cache_->find(what)) {
       x.results[i].emplace<0>(*known);
       continue;
     }
-    x.texts.push_back(x.job->items[i]);
+    x.texts.push_back(std::move(what));
     x.places.push_back(i);
   }
   hits_->Increment(static_cast<double>(x.job->items.size() - x.texts.size()));
@@ -159,16 +163,18 @@ void provider_embedding_state::run(embedding_operation::run job) {
 
 void provider_embedding_state::ask_shared(uint64_t number) {
   std::vector<std::string> keys;
-  for (auto& text : calls_.at(number).texts)
-    keys.push_back(shared_key(options_, text));
-  self_->request(shared_, shared_patience, context{}, atom::load_v, std::move(keys))
+  for (auto& what : calls_.at(number).texts)
+    keys.push_back(shared_key(options_, what));
+  context ctx;
+  ctx.deadline = self_->nanos() + shared_patience.count();
+  self_->request(shared_, shared_patience, ctx, atom::load_v, std::move(keys))
       .then([this, number](const std::vector<std::string>& values) { found(number, values); },
             [this, number](const caf::error&) { found(number, {}); });
 }
 
 void provider_embedding_state::found(uint64_t number, const std::vector<std::string>& values) {
   auto& x = calls_.at(number);
-  std::vector<std::string> texts;
+  std::vector<asked_text> texts;
   std::vector<size_t> places;
   for (size_t i = 0; i < x.texts.size(); ++i) {
     auto vector = i < values.size() ? read_vector(values[i], dimensions_) : std::vector<float>{};
@@ -217,7 +223,10 @@ void provider_embedding_state::post(uint64_t number, call& x) {
   x.body.clear();
   http_post what;
   what.path = "/embeddings";
-  what.body = embeddings_body(x.texts, options_.model, options_.dimensions);
+  std::vector<std::string> texts;
+  for (auto& one : x.texts)
+    texts.push_back(one.text);
+  what.body = embeddings_body(texts, options_.model, options_.dimensions);
   what.authorization = std::move(*authorization);
   what.connect_timeout = std::min(to.connect_timeout, options_.timeout);
   what.header_timeout = what.idle_timeout = options_.timeout;
@@ -287,7 +296,14 @@ void provider_embedding_state::failed(uint64_t number, failure why, bool may_pas
 }
 
 void provider_embedding_state::again(uint64_t number) {
-  if (auto at = calls_.find(number); at != calls_.end() && !at->second.link)
+  auto at = calls_.find(number);
+  if (at == calls_.end() || at->second.link)
+    return;
+  if (at->second.job->unwanted(self_->nanos()))
+    finish(number, failure{ec::unavailable,
+                           "embedding: the provider failed until nobody waited any more",
+                           {}});
+  else
     post(number, at->second);
 }
 

@@ -16,14 +16,21 @@
 
 namespace sotto {
 
-/// Vectors by text, the least recently used dropped first.
+/// A text that somebody asks for.
+struct asked_text {
+  std::string text;
+  /// `context::tenant`.
+  uint64_t tenant = 0;
+};
+
+/// Vectors by tenant and text, the least recently used dropped first.
 class vector_cache {
 public:
   explicit vector_cache(size_t most) : most_(most) {}
 
   /// Nothing if there is none. Valid until the next change.
-  const std::vector<float>* find(const std::string& text);
-  void add(const std::string& text, std::vector<float> vector);
+  const std::vector<float>* find(const asked_text& what);
+  void add(const asked_text& what, std::vector<float> vector);
   size_t size() const { return items_.size(); }
 
 private:
@@ -37,7 +44,7 @@ private:
                                      boost::multi_index::hashed_unique<boost::multi_index::member<
                                          item, std::string, &item::key>>>>;
 
-  static std::string key_of(const std::string& text);
+  static std::string key_of(const asked_text& what);
 
   size_t most_;
   container items_;
@@ -55,7 +62,8 @@ using provider_embedding_actor =
 using link_function = std::function<caf::expected<std::shared_ptr<http_link>>()>;
 
 /// PROVIDER EMBEDDING's state. A batch asks for those of its texts that are neither in the cache
-/// nor in the one that nodes share, in one call. What may pass (no connection, time-outs, 408, 429,
+/// nor in the one that nodes share, in one call; what one tenant asked for is in no cache of
+/// another's. What may pass (no connection, time-outs, 408, 429,
 /// 5xx) is tried again after a pause that doubles, with jitter, and is `ec::unavailable` in the
 /// end; while the provider keeps failing a circuit breaker refuses at once. What the provider says
 /// of the texts themselves fails the batch, which its batcher then halves.
@@ -79,7 +87,7 @@ private:
     /// Of the whole batch; what was in the cache is there already.
     embedding_operation::results results;
     /// The texts that are asked for, and their places in the batch.
-    std::vector<std::string> texts;
+    std::vector<asked_text> texts;
     std::vector<size_t> places;
     std::shared_ptr<http_link> link;
     http_head head;

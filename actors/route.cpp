@@ -15,27 +15,64 @@ failure moving() {
 
 } // namespace
 
-void route_state::init(self_pointer self, const link_options& with, uint32_t partitions) {
+void route_state::init(self_pointer self, route_parts parts) {
   self_ = self;
-  with_ = with;
-  table_.resize(partitions);
-  holds_ = std::make_unique<route_holds<routed_call>>(with.max_held, with.max_held_bytes);
+  parts_ = std::move(parts);
+  table_.resize(parts_.partitions);
+  metrics_ = std::make_unique<route_metrics>(self->services().metrics);
+  holds_ = std::make_unique<route_holds<routed_call>>(parts_.options.max_held,
+                                                      parts_.options.max_held_bytes);
 }
 
 routed_call route_state::new_call(const context& ctx, const owner_key& owner) {
+  return new_call(ctx, partition_of(owner, static_cast<uint32_t>(table_.size())));
+}
+
+routed_call route_state::new_call(const context& ctx, uint32_t partition) {
   routed_call x;
   x.order = ++last_order_;
-  x.partition = partition_of(owner, static_cast<uint32_t>(table_.size()));
+  x.partition = partition;
   x.ctx = ctx;
   return x;
 }
 
+caf::typed_response_promise<spoken_receipt> route_state::forget_spoken(const context& ctx,
+                                                                       spoken_by what) {
+  if (what.partition < table_.size())
+    return ask_in<spoken_receipt>(new_call(ctx, what.partition), atom::forget_v, std::move(what));
+  auto promise = self_->make_response_promise<spoken_receipt>();
+  promise.deliver(to_error({ec::invalid, "there is no such partition", {}}));
+  return promise;
+}
+
+bool route_state::is_link(const caf::strong_actor_ptr& x) const {
+  return x && link_ids_.contains(x->id());
+}
+
+bool route_state::from_gate() const {
+  auto& from = self_->current_sender();
+  return gate_ && from && from->id() == gate_.id();
+}
+
 void route_state::say(const context& ctx, turn_client_actor client, uint64_t ticket,
                       turn_request request) {
+  // ADMISSION had it, or has let it through: the next turn of the conversation may come after it.
+  auto early = from_gate() || request.slot;
+  request.slot.reset();
+  if (link_ids_.contains(client.id())) {
+    metrics_->sent_back();
+    self_->send<caf::message_priority::high>(client, self_->child(ctx), atom::failed_v, ticket,
+                                             partition_moved());
+    return;
+  }
   auto x = new_call(ctx, request.owner);
+  if (early) {
+    x.order = ++last_early_;
+    x.ctx.level = priority::normal; // as it came: none overtakes another on the way
+  }
   x.client = std::move(client);
   x.ticket = ticket;
-  x.what = caf::make_message(ctx, atom::say_v, std::move(request));
+  x.what = caf::make_message(x.ctx, atom::say_v, std::move(request));
   dispatch(std::move(x));
 }
 
@@ -54,13 +91,26 @@ void route_state::cancel(const context& ctx, const turn_client_actor& client, ui
     // A turn with a key goes on for who asks again.
     return x.client == client && x.ticket == ticket && !(lost && repeatable(x));
   });
-  if (!found.empty())
+  if (!found.empty()) {
+    metrics_->holds(holds_->size(), holds_->bytes());
     return;
-  // The turn runs where the partition was when it came: that may have been another place.
-  if (table_[partition].place.home)
-    self_->send<caf::message_priority::high>(table_[partition].place.home, self_->child(ctx),
-                                             atom::cancel_v, client, ticket, owner, conversation,
-                                             lost);
+  }
+  auto to = [&](const turn_home_actor& home) {
+    if (home)
+      self_->send<caf::message_priority::high>(home, self_->child(ctx), atom::cancel_v, client,
+                                               ticket, owner, conversation, lost);
+  };
+  // The turn is where the partition was when it came: that may have been another place. What
+  // ADMISSION does not find it sends on to the partition, or back where that is not here.
+  auto back = from_gate();
+  if (gate_ && !back) {
+    to(gate_);
+  } else {
+    to(table_[partition].place.home);
+    to(table_[partition].before);
+  }
+  if (back)
+    return;
   for (auto& [node, link] : links_)
     self_->send<caf::message_priority::high>(link, self_->child(ctx), atom::cancel_v, client,
                                              ticket, lost);
@@ -73,10 +123,11 @@ link_actor route_state::link_to(const std::string& node) const {
 
 /// Whether what comes now may go on at once.
 bool route_state::open(const partition_place& at) const {
-  if (!at.settling.empty() || at.again != 0)
+  if (!at.settling.empty() || at.again != 0 || at.emptying)
     return false;
-  return at.place.at == route_place::kind::here
-         || (at.place.at == route_place::kind::peer && links_.contains(at.place.node));
+  if (at.place.at == route_place::kind::here)
+    return !parts_.lease || parts_.lease->holds();
+  return at.place.at == route_place::kind::peer && links_.contains(at.place.node);
 }
 
 void route_state::dispatch(routed_call x) {
@@ -88,6 +139,7 @@ void route_state::dispatch(routed_call x) {
 }
 
 void route_state::deliver(partition_place& at, routed_call x) {
+  metrics_->passed(at.place.at == route_place::kind::here);
   if (at.place.at == route_place::kind::here)
     return deliver_here(at.place.home, x);
   at.used = true;
@@ -99,8 +151,9 @@ void route_state::deliver_here(const listened_partition_actor& home, routed_call
   auto ctx = self_->child(x.ctx);
   if (x.client) {
     // Turns are bounded by ADMISSION; as control they keep their order, and none is overtaken by
-    // the partition's `drain`.
-    self_->send<caf::message_priority::high>(home, ctx, atom::say_v, std::move(x.client), x.ticket,
+    // `settle` or the partition's `drain`.
+    self_->send<caf::message_priority::high>(gate_ ? turn_home_actor{gate_} : turn_home_actor{home},
+                                             ctx, atom::say_v, std::move(x.client), x.ticket,
                                              std::move(x.what.get_mutable_as<turn_request>(2)));
   } else if (x.listener) {
     self_->send(home, ctx, atom::subscribe_v, std::move(x.listener), x.what.get_as<owner_key>(2),
@@ -115,16 +168,20 @@ void route_state::deliver_here(const listened_partition_actor& home, routed_call
 void route_state::hold(routed_call x) {
   if (draining_)
     return refuse_call(self_->ctrl(), x, {ec::unavailable, "the node is shutting down", {}});
-  auto until = self_->nanos() + with_.hold.count();
+  x.held_since = self_->nanos();
+  auto until = x.held_since + parts_.options.hold.count() - x.held;
   if (x.ctx.deadline != 0)
     until = std::min(until, x.ctx.deadline);
   auto bytes = message_to_bytes(self_->home_system(), x.what).size();
   auto partition = x.partition;
   auto order = x.order;
   auto level = x.ctx.level;
-  for (auto& y : holds_->add(partition, order, level, bytes, until, std::move(x)))
+  for (auto& y : holds_->add(partition, order, level, bytes, until, std::move(x))) {
+    metrics_->refused(route_metrics::why::full);
     refuse_call(self_->ctrl(), y,
                 {ec::overloaded, "too much waits for conversations that move", {}, 1});
+  }
+  metrics_->holds(holds_->size(), holds_->bytes());
   arm();
 }
 
@@ -133,9 +190,11 @@ void route_state::release(uint32_t partition) {
   while (open(at)) {
     auto x = holds_->next(partition);
     if (!x)
-      return;
+      break;
+    x->held += self_->nanos() - x->held_since;
     deliver(at, std::move(*x));
   }
+  metrics_->holds(holds_->size(), holds_->bytes());
 }
 
 void route_state::settle(uint32_t partition, partition_place& at) {
@@ -154,6 +213,12 @@ void route_state::placed(uint32_t partition, route_place place) {
   if (partition >= table_.size())
     return;
   auto& at = table_[partition];
+  if (at.place.at == route_place::kind::here && place.home != at.place.home) {
+    at.before = at.place.home;
+    empty_gate(partition);
+  }
+  if (place.at == route_place::kind::here && !gate_ && parts_.gate)
+    gate_ = parts_.gate();
   if (at.place.at == route_place::kind::peer && at.settling.empty() && at.used
       && (place.at != route_place::kind::peer || place.node != at.place.node))
     settle(partition, at);
@@ -165,7 +230,39 @@ void route_state::placed(uint32_t partition, route_place place) {
   release(partition);
 }
 
+/// Turns that wait in ADMISSION come back, whoever asked for them: what comes later must not reach
+/// the next owner before them.
+void route_state::empty_gate(uint32_t partition) {
+  auto& at = table_[partition];
+  if (!gate_ || at.emptying)
+    return;
+  at.emptying = true;
+  self_
+      ->request<caf::message_priority::high>(gate_, parts_.options.hold, context{}, atom::settle_v,
+                                             partition, static_cast<uint32_t>(table_.size()))
+      .then([this, partition](atom::settled) { emptied(partition); },
+            [this, partition](const caf::error&) { emptied(partition); });
+}
+
+void route_state::emptied(uint32_t partition) {
+  table_[partition].emptying = false;
+  if (auto all = waiting_.extract(partition))
+    for (auto& x : all.mapped())
+      x.deliver(atom::settled_v);
+  release(partition);
+}
+
+caf::result<atom::settled> route_state::settle_here(uint32_t partition) {
+  if (partition >= table_.size() || !table_[partition].emptying)
+    return atom::settled_v;
+  return waiting_[partition].emplace_back(self_->make_response_promise<atom::settled>());
+}
+
 void route_state::linked(const std::string& node, link_actor link) {
+  if (auto at = links_.find(node); at != links_.end())
+    link_ids_.erase(at->second.id());
+  if (link)
+    link_ids_.insert(link.id());
   if (link)
     links_[node] = std::move(link);
   else
@@ -179,10 +276,11 @@ void route_state::linked(const std::string& node, link_actor link) {
 }
 
 void route_state::returned(routed_call x) {
+  metrics_->returned();
   auto& at = table_[x.partition];
   if (at.place.at == route_place::kind::peer && at.settling.empty() && at.again == 0
       && links_.contains(at.place.node)) {
-    at.again = self_->nanos() + with_.hold_retry.count();
+    at.again = self_->nanos() + parts_.options.hold_retry.count();
     ++again_;
   }
   hold(std::move(x));
@@ -205,11 +303,14 @@ void route_state::arm() {
 void route_state::tick() {
   armed_ = false;
   auto now = self_->nanos();
-  for (auto& x : holds_->expired(now))
+  for (auto& x : holds_->expired(now)) {
+    auto late = x.ctx.late(now);
+    metrics_->refused(late ? route_metrics::why::late : route_metrics::why::moving);
     refuse_call(self_->ctrl(), x,
-                x.ctx.late(now)
-                    ? failure{ec::timeout, "the deadline passed while the conversation moved", {}}
-                    : moving());
+                late ? failure{ec::timeout, "the deadline passed while the conversation moved", {}}
+                     : moving());
+  }
+  metrics_->holds(holds_->size(), holds_->bytes());
   for (uint32_t i = 0; again_ > 0 && i < table_.size(); ++i)
     if (auto& at = table_[i]; at.again != 0 && now >= at.again) {
       settle(i, at);
@@ -225,10 +326,9 @@ void route_state::drain() {
     refuse_call(self_->ctrl(), x, {ec::unavailable, "the node is shutting down", {}});
 }
 
-route_actor::behavior_type route(actor_of<route_actor, route_state>* self, link_options with,
-                                 uint32_t partitions) {
+route_actor::behavior_type route(actor_of<route_actor, route_state>* self, route_parts parts) {
   auto& state = self->state;
-  state.init(self, with, partitions);
+  state.init(self, std::move(parts));
   self->set_exit_handler([self](caf::exit_msg& x) {
     self->state.drain();
     self->quit(std::move(x.reason));
@@ -252,6 +352,9 @@ route_actor::behavior_type route(actor_of<route_actor, route_state>* self, link_
       [&state](const context& ctx, atom::forget v, const owner_key& owner) {
         return state.ask<forget_receipt>(ctx, v, owner, owner);
       },
+      [&state](const context& ctx, atom::forget, spoken_by& what) {
+        return state.forget_spoken(ctx, std::move(what));
+      },
       [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
                turn_request& x) { state.say(ctx, std::move(client), ticket, std::move(x)); },
       [&state](const context& ctx, atom::cancel, const turn_client_actor& client, uint64_t ticket,
@@ -273,7 +376,9 @@ route_actor::behavior_type route(actor_of<route_actor, route_state>* self, link_
       [&state](const context&, atom::place, uint32_t partition, route_place& x) {
         state.placed(partition, std::move(x));
       },
-      [](const context&, atom::settle, uint32_t) { return atom::settled_v; },
+      [&state](const context&, atom::settle, uint32_t partition) {
+        return state.settle_here(partition);
+      },
       [&state](const context&, atom::peer, const std::string& node, const link_actor& x) {
         state.linked(node, x);
       },

@@ -18,7 +18,7 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
   place_ = std::move(place);
   if (auto known = std::move(place_->context)) {
     recent_ = std::move(known->lines);
-    before_ = std::move(known->before);
+    set_before(std::move(known->before));
     recent_loaded_ = true;
   }
   settle();
@@ -60,11 +60,7 @@ void session_state::start_next() {
   static_cast<queued_turn&>(*turn_) = std::move(*next);
   ++turn_number_;
   turn_->step = parts_->load->step.load(std::memory_order_relaxed);
-  if (remembers()) {
-    owner_ = turn_->request.owner;
-    conversation_ = turn_->request.conversation;
-    persona_ = turn_->request.persona;
-  }
+  persona_ = &persona();
   turn_->started = self_->nanos();
   turn_->arrived = self_->unix_micros();
   turn_->reply.level = turn_->ctx.level;
@@ -93,7 +89,7 @@ void session_state::generate() {
   }
   ask.persona = who.name;
   ask.messages = build_prompt(
-      {who, request, turn_->reply.emotion, turn_->reply.memories, recent_, before_.text},
+      {who, request, turn_->reply.emotion, turn_->reply.memories, recent_, before().text},
       parts_->options);
   ask.parameters = merge_parameters(request.parameters, who);
   ask.stream = request.stream;
@@ -166,6 +162,8 @@ void session_state::store() {
   asked.conversation = answered.conversation = request.conversation;
   write.memories = {std::move(asked), std::move(answered)};
   write.vectors = {std::move(turn_->vector), {}};
+  if (is_group(request.owner)) // the reply may repeat what was said: it goes when that goes
+    write.authors.assign(2, request.author.empty() ? request.speaker : request.author);
   if (!request.idempotency_key.empty()) {
     write.turns.push_back(record_of(request, turn_->reply, turn_->arrived));
     write.turns.back().reply = write.memories.size();
@@ -253,8 +251,8 @@ bool session_state::passivate() {
   if (turn_ || waiting_ || summary_ || speaking_ || listened() || self_->backlog() > 0)
     return false;
   if (recent_loaded_ && !ephemeral_)
-    place_->context = std::make_unique<conversation_context>(
-        conversation_context{std::move(recent_), std::move(before_)});
+    place_->context =
+        std::make_unique<conversation_context>(conversation_context{std::move(recent_), before()});
   self_->quit();
   return true;
 }
@@ -271,7 +269,7 @@ void session_state::forget() {
   recent_.clear();
   recent_loaded_ = false;
   last_memories_ = {};
-  before_ = {};
+  before_.reset();
   if (events_)
     events_->mood.clear();
   if (speaking_ && !speaking_->storing)
@@ -326,6 +324,46 @@ void session_state::give_up(const failure& why) {
     tell(*x, atom::failed_v, why);
 }
 
+namespace {
+
+using session_self = actor_of<listened_session_actor, session_state>;
+
+session_state& serving() {
+  return static_cast<session_self&>(session_self::serving()).state;
+}
+
+/// One table for all sessions: half a kilobyte that each would hold of its own.
+const listened_session_actor::behavior_type& behaviour_of_all() {
+  static const listened_session_actor::behavior_type table{
+      [](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
+         turn_request& x) {
+        serving().say({ctx, std::move(client), ticket, std::move(x)});
+      },
+      [](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket,
+         bool lost) { serving().cancel(client, ticket, lost); },
+      [](const context&, atom::token, uint64_t ticket, const std::string& text) {
+        serving().token(ticket, text);
+      },
+      [](const context&, atom::completed, uint64_t ticket, completion& x) {
+        serving().completed(ticket, std::move(x));
+      },
+      [](const context&, atom::failed, uint64_t ticket, const failure& why) {
+        serving().failed(ticket, why);
+      },
+      [](const context&, atom::passivate) { return serving().passivate(); },
+      [](const context&, atom::drain) { serving().drain(); },
+      [](const context&, atom::forget) { serving().forget(); },
+      [](const context&, atom::tick) { serving().tick(); },
+      [](const context& ctx, atom::subscribe, const event_client_actor& client,
+         const owner_key& owner, const std::string& conversation,
+         const subscription& x) { serving().listen(ctx, client, owner, conversation, x); },
+      [](const context&, atom::silence) { serving().silent(); },
+  };
+  return table;
+}
+
+} // namespace
+
 listened_session_actor::behavior_type session(actor_of<listened_session_actor, session_state>* self,
                                               std::shared_ptr<const session_parts> parts,
                                               shard_actor shard, bool ephemeral,
@@ -340,31 +378,7 @@ listened_session_actor::behavior_type session(actor_of<listened_session_actor, s
     self->state.give_up({ec::unavailable, "the session was stopped while it ran this turn", {}});
     self->quit(std::move(x.reason));
   });
-  return {
-      [&state](const context& ctx, atom::say, turn_client_actor& client, uint64_t ticket,
-               turn_request& x) {
-        state.say({ctx, std::move(client), ticket, std::move(x)});
-      },
-      [&state](const context&, atom::cancel, const turn_client_actor& client, uint64_t ticket,
-               bool lost) { state.cancel(client, ticket, lost); },
-      [&state](const context&, atom::token, uint64_t ticket, const std::string& text) {
-        state.token(ticket, text);
-      },
-      [&state](const context&, atom::completed, uint64_t ticket, completion& x) {
-        state.completed(ticket, std::move(x));
-      },
-      [&state](const context&, atom::failed, uint64_t ticket, const failure& why) {
-        state.failed(ticket, why);
-      },
-      [&state](const context&, atom::passivate) { return state.passivate(); },
-      [&state](const context&, atom::drain) { state.drain(); },
-      [&state](const context&, atom::forget) { state.forget(); },
-      [&state](const context&, atom::tick) { state.tick(); },
-      [&state](const context& ctx, atom::subscribe, const event_client_actor& client,
-               const owner_key& owner, const std::string& conversation,
-               const subscription& x) { state.listen(ctx, client, owner, conversation, x); },
-      [&state](const context&, atom::silence) { state.silent(); },
-  };
+  return behaviour_of_all();
 }
 
 } // namespace sotto

@@ -157,6 +157,7 @@ private:
   void recall(std::vector<float> vector);
   void ask_recent();
   void expect(helper x, caf::timespan timeout);
+  context context_of(helper x);
   void helper_done(uint64_t turn, helper x, bool failed = false);
   bool gathering() const;
   bool spares(overload_step what);
@@ -173,6 +174,9 @@ private:
   void stored(uint64_t turn, const failure& why, const memory_receipt& receipt);
   int64_t next_due() const;
   void arm();
+  const session_key& key() const { return place_->key; }
+  const summary_record& before() const;
+  void set_before(summary_record x);
   bool remembers() const { return !turn_->request.owner.owner.empty(); }
   const persona_options& persona() const;
   bool is_current(uint64_t turn) const { return turn_ && turn == turn_number_; }
@@ -207,7 +211,8 @@ private:
   std::vector<spoken_line> recent_;
   /// What the turn before recalled; kept only while the node is short of time.
   std::vector<recalled> last_memories_;
-  summary_record before_;
+  /// What was said before them, in short; nothing in most conversations.
+  std::unique_ptr<summary_record> before_;
   /// A summary that is being made.
   struct summary_work {
     uint64_t ticket = 0;
@@ -219,9 +224,8 @@ private:
     bool storing = false;
   };
   std::unique_ptr<summary_work> summary_;
-  /// Of the turn before: whose conversation this is, and who answers.
-  owner_key owner_;
-  std::string conversation_, persona_;
+  /// Who answered the turn before.
+  const persona_options* persona_ = nullptr;
   /// Once somebody listens.
   std::unique_ptr<session_events> events_;
   /// Something that the companion is about to say of its own accord.

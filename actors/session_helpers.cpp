@@ -11,6 +11,14 @@ void session_state::expect(helper x, caf::timespan timeout) {
   turn_->due[static_cast<size_t>(x)] = turn_->started + timeout.count();
 }
 
+/// For a question to a helper: whoever answers later than the turn waits for it need not.
+context session_state::context_of(helper x) {
+  auto ctx = self_->child(turn_->ctx);
+  if (auto due = turn_->due[static_cast<size_t>(x)]; due != 0)
+    ctx.deadline = std::min(ctx.deadline, due);
+  return ctx;
+}
+
 bool session_state::gathering() const {
   return std::any_of(turn_->due.begin(), turn_->due.end(), [](auto x) { return x != 0; });
 }
@@ -47,17 +55,18 @@ void session_state::start_helpers() {
     ask_journal();
 }
 
-/// Whether an overloaded node leaves `what` out of this turn; the reply then says so.
+/// Whether an overloaded node leaves `what` out of this turn; the reply and the trace then say so.
 bool session_state::spares(overload_step what) {
   if (turn_->step < what)
     return false;
-  turn_->reply.degraded.push_back(std::string{"overload:"} + to_string(what));
+  turn_->reply.degraded.emplace_back(degraded_name(what));
+  self_->services().flows.note(turn_->ctx, self_->id(), name, degraded_name(what), self_->nanos());
   return true;
 }
 
 void session_state::ask_emotion() {
   self_
-      ->request(parts_->emotion, caf::infinite, self_->child(turn_->ctx), atom::analyse_v,
+      ->request(parts_->emotion, caf::infinite, context_of(helper::emotion), atom::analyse_v,
                 turn_->request.text)
       .then(
           [this, n = turn_number_](emotion_reading& x) {
@@ -82,7 +91,8 @@ void session_state::ask_analysers() {
 
 void session_state::ask_analyser(size_t i, const analyser_actor& whom) {
   self_
-      ->request(whom, caf::infinite, self_->child(turn_->ctx), atom::analyse_v, turn_->request.text)
+      ->request(whom, caf::infinite, context_of(helper::topics), atom::analyse_v,
+                turn_->request.text)
       .then([this, i, n = turn_number_](
                 std::vector<std::string>& x) { analysed(n, i, std::move(x), false); },
             [this, i, n = turn_number_](const caf::error&) { analysed(n, i, {}, true); });
@@ -106,7 +116,7 @@ void session_state::analysed(uint64_t turn, size_t i, std::vector<std::string> l
 
 void session_state::ask_recall() {
   self_
-      ->request(parts_->embedding, caf::infinite, self_->child(turn_->ctx), atom::embed_v,
+      ->request(parts_->embedding, caf::infinite, context_of(helper::recall), atom::embed_v,
                 turn_->request.text)
       .then(
           [this, n = turn_number_](std::vector<float>& x) {
@@ -123,11 +133,14 @@ void session_state::ask_recall() {
 
 void session_state::recall(std::vector<float> vector) {
   turn_->vector = vector;
+  if (turn_->due[static_cast<size_t>(helper::recall)] == 0)
+    return; // given up meanwhile; the vector is stored with what was said
   auto most = parts_->options.recalled;
   if (parts_->admission.fewer_memories < most && spares(overload_step::fewer_memories))
     most = parts_->admission.fewer_memories;
   memory_query query{turn_->request.owner, turn_->request.text, std::move(vector), most, 0, {}};
-  self_->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recall_v, std::move(query))
+  self_
+      ->request(shard_, caf::infinite, context_of(helper::recall), atom::recall_v, std::move(query))
       .then(
           [this, n = turn_number_](std::vector<recalled>& x) {
             if (is_current(n) && gathering())
@@ -139,7 +152,7 @@ void session_state::recall(std::vector<float> vector) {
 
 void session_state::ask_recent() {
   self_
-      ->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::recent_v,
+      ->request(shard_, caf::infinite, context_of(helper::context), atom::recent_v,
                 turn_->request.owner, turn_->request.conversation,
                 parts_->options.context_lines + parts_->options.summary_lines)
       .then(

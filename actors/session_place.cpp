@@ -30,9 +30,11 @@ size_t conversation_context::bytes() const {
 }
 
 size_t session_state::bytes() const {
-  auto result = sizeof(session_state) + actor_bytes + held(recent_) + held(before_.conversation)
-                + held(before_.text) + 3 * held(conversation_) + 3 * held(owner_.tenant)
-                + 3 * held(owner_.owner) + held(persona_);
+  auto& [owner, conversation] = key();
+  auto result = sizeof(session_state) + actor_bytes + held(recent_) + held(owner.tenant)
+                + held(owner.owner) + held(conversation);
+  if (before_)
+    result += sizeof(summary_record) + held(before_->conversation) + held(before_->text);
   for (auto& x : last_memories_)
     result += sizeof(x) + x.what.text.size() + x.what.metadata.size();
   return result;

@@ -19,10 +19,21 @@ struct conversation_context {
   size_t bytes() const;
 };
 
+/// Which conversation a session holds.
+struct session_key {
+  owner_key owner;
+  std::string conversation;
+  friend bool operator==(const session_key&, const session_key&) = default;
+};
+
 /// What PARTITION and one of its sessions share without a message.
 struct session_place {
   static constexpr auto always = std::numeric_limits<int64_t>::max();
 
+  explicit session_place(session_key of) : key(std::move(of)) {}
+
+  /// Kept once for both.
+  const session_key key;
   /// Memory that the session holds, roughly.
   std::atomic<uint32_t> bytes{0};
   /// It is not asked to end before this time (nanoseconds of the actor clock): a turn is under way

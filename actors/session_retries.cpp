@@ -73,7 +73,7 @@ void session_state::ask_journal() {
                        turn_->request.idempotency_key, text_hash(turn_->request.text)};
   turn_->journalling = true;
   self_
-      ->request(shard_, caf::infinite, self_->child(turn_->ctx), atom::journal_v,
+      ->request(shard_, caf::infinite, context_of(helper::journal), atom::journal_v,
                 std::move(opening))
       .then(
           [this, n = turn_number_](turn_found& x) {

@@ -137,6 +137,7 @@ void session_state::speak() {
   speaking_->persona = events_->persona;
   auto budget = parts_->options.turn_timeout;
   speaking_->ctx = self_->services().new_flow(self_->nanos(), budget.count(), priority::background);
+  speaking_->ctx.tenant = tenant_number(events_->owner.tenant);
   events_->tried();
   await_silence();
   if (recent_loaded_)
@@ -201,7 +202,7 @@ void session_state::compose() {
   ask.model = who.model;
   ask.persona = who.name;
   ask.messages =
-      build_prompt({who, nobody, no_mood, nothing, recent_, before_.text}, parts_->options);
+      build_prompt({who, nobody, no_mood, nothing, recent_, before().text}, parts_->options);
   ask.messages.back() = {"system", prompting(events_->silence(self_->nanos()))};
   ask.parameters = merge_parameters({}, who);
   events_->spoke(self_->nanos());

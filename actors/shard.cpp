@@ -175,6 +175,7 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
   store_write out;
   out.owner = write.owner;
   write.vectors.resize(write.memories.size());
+  write.authors.resize(write.memories.size());
   auto next_seq = owner.next_seq;
   uint64_t waits_for = 0;
   std::unordered_map<std::string, bool> here;
@@ -199,6 +200,8 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
       write.vectors[i] = embedder_.here(x.text);
     out.memories.push_back(std::move(x));
     out.vectors.push_back(std::move(write.vectors[i]));
+    if (is_group(out.owner))
+      out.authors.push_back(std::move(write.authors[i]));
   }
   auto give_up = [promise](const failure& why) mutable { promise.deliver(to_error(why)); };
   auto answer = [promise, receipt](loaded_owner& x, const failure& why) mutable {
@@ -227,8 +230,12 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
   std::vector<std::pair<std::string, uint64_t>> places;
   for (auto& x : out.memories)
     places.emplace_back(x.id, x.seq);
-  auto done = [this, memories = out.memories, vectors = out.vectors, turns = out.turns,
-               answer](loaded_owner& x, const failure& why) mutable {
+  auto vectors = std::move(out.vectors);
+  out.vectors.clear();
+  if (!embedder_.here) // else computing one again is cheaper than reading it
+    out.vectors = vectors;
+  auto done = [this, memories = out.memories, vectors = std::move(vectors), turns = out.turns,
+               answer = std::move(answer)](loaded_owner& x, const failure& why) mutable {
     for (size_t i = 0; i < memories.size(); ++i) {
       x.pending_ids.erase(memories[i].id);
       if (!why)
@@ -238,8 +245,6 @@ void shard_state::remember_loaded(const context& ctx, loaded_owner& owner, memor
       put_turns(x, std::move(turns));
     answer(x, why);
   };
-  if (embedder_.here)
-    out.vectors.clear(); // computing one again is cheaper than reading it
   auto ticket = send(ctx, owner, std::move(out), std::move(done), give_up);
   for (auto& [id, seq] : places)
     owner.pending_ids.emplace(std::move(id), loaded_owner::pending_id{ticket, seq});
@@ -256,10 +261,11 @@ caf::result<bool> shard_state::remove(const context& ctx, owner_key owner, std::
     store_write out;
     out.what = store_write::kind::remove;
     out.owner = owner;
-    out.seq = stored ? stored->seq : pending->second.seq;
+    auto seq = stored ? stored->seq : pending->second.seq;
+    out.seqs = {seq};
     send(
         ctx, x, std::move(out),
-        [promise, id, seq = out.seq](loaded_owner& y, const failure& why) mutable {
+        [promise, id, seq](loaded_owner& y, const failure& why) mutable {
           if (why) {
             promise.deliver(to_error(why));
             return;
@@ -336,94 +342,9 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
   evict();
 }
 
-void shard_state::let_go(const owner_key& key) {
-  auto at = owners_.find(key);
-  auto& x = at->second->owner;
-  if (!x.doubtful || x.writes_under_way > 0 || x.embedding)
-    return;
-  bytes_ -= at->second->bytes;
-  owners_.erase(at);
-}
-
 std::string shard_state::new_id() {
   // Sorts by time, as a ULID does: 48 bits of milliseconds, 64 of the node's sequence.
   return fmt::format("m{:012x}{:016x}", self_->unix_micros() / 1000, self_->services().next_id());
-}
-
-// -- memory and time ---------------------------------------------------------------------------
-
-void shard_state::weigh(entry& x) {
-  constexpr size_t entry_bytes = sizeof(entry) + 128;
-  auto before = x.bytes;
-  x.bytes = entry_bytes + x.owner.index.bytes() + x.owner.turns.bytes();
-  for (auto& [name, y] : x.owner.summaries)
-    x.bytes += 2 * name.size() + y.text.size() + sizeof(y);
-  bytes_ += x.bytes - before;
-  count_bytes(static_cast<int64_t>(x.bytes) - static_cast<int64_t>(before));
-}
-
-void shard_state::count_bytes(int64_t change) {
-  memory_->owner_bytes.fetch_add(change, std::memory_order_relaxed);
-}
-
-void shard_state::evict() {
-  auto excess = memory_->excess_bytes();
-  if (bytes_ <= options_.max_bytes && excess == 0)
-    return;
-  std::vector<std::pair<int64_t, const owner_key*>> cold;
-  for (auto& [key, x] : owners_)
-    if (!x->loading && x->owner.writes_under_way == 0 && !x->owner.embedding)
-      cold.emplace_back(x->last_used, &key);
-  std::sort(cold.begin(), cold.end());
-  // Down to nine tenths, so that not every write sorts the owners again. The one used last stays.
-  auto goal = std::min(options_.max_bytes, bytes_) / 10 * 9;
-  if (excess > 0)
-    goal = std::min(goal, static_cast<size_t>(static_cast<double>(bytes_) * (1 - excess)));
-  for (size_t i = 0; i + 1 < cold.size() && bytes_ > goal; ++i) {
-    auto at = owners_.find(*cold[i].second);
-    bytes_ -= at->second->bytes;
-    count_bytes(-static_cast<int64_t>(at->second->bytes));
-    ++memory_->owners_evicted;
-    owners_.erase(at);
-  }
-}
-
-void shard_state::arm() {
-  if (armed_)
-    return;
-  armed_ = true;
-  self_->delayed_send<caf::message_priority::high>(self_, std::chrono::seconds{1}, context{},
-                                                   atom::tick_v);
-}
-
-void shard_state::tick() {
-  armed_ = false;
-  auto now = self_->nanos();
-  auto waits = loading_ > 0;
-  if (waits)
-    expire_loads(now);
-  evict();
-  for (auto& [ticket, x] : pending_) {
-    waits = true;
-    // The write may still succeed, and is taken into the index then.
-    if (x.give_up && now - x.since > options_.write_timeout.count())
-      std::exchange(x.give_up, nullptr)(
-          {ec::timeout, "the store did not answer in time; the outcome is not known", {}});
-  }
-  // Where memory has no limit nobody has to look after it.
-  if (waits || (owners_.size() > 1 && memory_->max_bytes != memory_account::no_limit))
-    arm();
-}
-
-void shard_state::expire_loads(int64_t now) {
-  for (auto& [key, x] : owners_) {
-    if (x->loading && now - x->since > options_.load_timeout.count()) {
-      memory_write nothing;
-      nothing.owner = key;
-      loaded(nothing, {ec::timeout, "the owner's memories could not be read in time", {}});
-      break; // `loaded` erased an element; the others are seen at the next tick
-    }
-  }
 }
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
@@ -447,6 +368,9 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard
       },
       [&state](const context& ctx, atom::forget, owner_key& owner) {
         return state.forget(ctx, std::move(owner));
+      },
+      [&state](const context& ctx, atom::forget, spoken_by& what) {
+        return state.forget_spoken(ctx, std::move(what));
       },
       [&state](const context&, atom::committed, uint64_t ticket, const failure& why) {
         state.committed(ticket, why);

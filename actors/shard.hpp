@@ -59,6 +59,7 @@ public:
   caf::result<memory_page> list(const context& ctx, memory_page_query query);
   caf::result<bool> remove(const context& ctx, owner_key owner, std::string id);
   caf::result<forget_receipt> forget(const context& ctx, owner_key owner);
+  caf::result<spoken_receipt> forget_spoken(const context& ctx, spoken_by what);
   void committed(uint64_t ticket, const failure& why);
   void loaded(memory_write found, const failure& why);
   void tick();
@@ -117,6 +118,12 @@ private:
     std::function<void(const failure&)> give_up;
     int64_t since = 0;
   };
+
+  // What a user said in groups, shard_spoken.cpp
+  struct spoken_work;
+  void find_spoken(std::shared_ptr<spoken_work> x);
+  void remove_spoken(const std::shared_ptr<spoken_work>& x, spoken_lines lines);
+  static void end_spoken(spoken_work& x, const failure& why);
 
   /// Why what waited need not be done any more: it is too late, or nobody waits for the answer.
   failure pointless(const context& ctx, const caf::response_promise& promise);

@@ -31,6 +31,7 @@ void shard_state::embed_missing(const owner_key& key, loaded_owner& owner) {
   owner.embedding = true;
   ++embedding_;
   auto ctx = self_->services().new_flow(self_->nanos(), 0, priority::background);
+  ctx.tenant = tenant_number(key.tenant);
   self_->request(embedder_.provider, caf::infinite, ctx, atom::embed_v, std::move(texts))
       .then([=, this](std::vector<std::vector<float>>& x) { embedded(key, seqs, std::move(x)); },
             [=, this](const caf::error& why) { not_embedded(key, seqs, to_failure(why)); });

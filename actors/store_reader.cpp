@@ -55,6 +55,13 @@ caf::result<std::vector<owner_vectors>> store_reader_state::owners(const owner_k
   return std::move(*found);
 }
 
+caf::result<std::vector<spoken_lines>> store_reader_state::spoken(const spoken_by& what) {
+  auto found = view_->spoken(what);
+  if (!found)
+    return found.error();
+  return std::move(*found);
+}
+
 void store_reader_state::tick() {
   if (self_->backlog() > 0 && put_off_ < most_put_off)
     ++put_off_;
@@ -81,6 +88,7 @@ maintaining_actor::behavior_type store_reader(actor_of<maintaining_actor, store_
       [&state](const context& ctx, atom::load, const shard_actor& shard, const owner_key& owner) {
         state.load(ctx, shard, owner);
       },
+      [&state](const context&, atom::list, const spoken_by& what) { return state.spoken(what); },
       [&state](const context&, atom::list, const owner_key& after, uint32_t limit) {
         return state.owners(after, limit);
       },

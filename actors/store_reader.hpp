@@ -29,6 +29,7 @@ public:
   void init(self_pointer self, store_reader_options options, std::shared_ptr<store_view> from,
             embed_function embed);
 
+  caf::result<std::vector<spoken_lines>> spoken(const spoken_by& what);
   caf::result<std::vector<owner_vectors>> owners(const owner_key& after, uint32_t limit);
   void load(const context& ctx, const shard_actor& shard, const owner_key& owner);
   void tick();

@@ -11,10 +11,42 @@ namespace sotto {
 
 namespace {
 
+/// Views of what it was found in; `speaker` is empty where the text says already who said it.
 struct sentence {
-  std::string text;
-  std::vector<uint64_t> terms;
+  std::string_view speaker, text;
+  /// Numbers of its terms.
+  std::vector<uint32_t> terms;
   bool taken = false;
+
+  size_t size() const { return text.size() + (speaker.empty() ? 0 : speaker.size() + 2); }
+};
+
+/// Sentences and how often each of their terms is said. Terms are numbered, so that weighing a
+/// sentence, which is done many times, looks nothing up.
+struct told_sentences {
+  std::vector<sentence> all;
+  std::unordered_map<uint64_t, uint32_t> numbers;
+  std::vector<double> shares;
+
+  void add(std::string_view speaker, std::string_view text) {
+    auto& x = all.emplace_back();
+    x.speaker = speaker;
+    x.text = text;
+    for (auto term : terms_of(text)) {
+      auto number = numbers.try_emplace(term, static_cast<uint32_t>(shares.size())).first->second;
+      if (number == shares.size())
+        shares.push_back(0);
+      ++shares[number];
+      x.terms.push_back(number);
+    }
+  }
+
+  double weight_of(const sentence& x) const {
+    double sum = 0;
+    for (auto term : x.terms)
+      sum += shares[term];
+    return x.terms.empty() ? 0 : sum / static_cast<double>(x.terms.size());
+  }
 };
 
 /// Calls `take` with every sentence: up to `.`, `!`, `?` before a space, or the end of a line.
@@ -36,36 +68,18 @@ void each_sentence(std::string_view text, F take) {
   }
 }
 
-std::vector<sentence> sentences_of(const std::string& before,
-                                   const std::vector<spoken_line>& lines) {
-  std::vector<sentence> result;
+told_sentences sentences_of(const std::string& before, const std::vector<spoken_line>& lines) {
+  told_sentences result;
   // A summary's sentences say already who said them.
-  each_sentence(before, [&](auto x) { result.push_back({std::string{x}, terms_of(x)}); });
+  each_sentence(before, [&](auto x) { result.add({}, x); });
   for (auto& line : lines)
-    each_sentence(line.text, [&](auto x) {
-      result.push_back({fmt::format("{}: {}", line.speaker, x), terms_of(x)});
-    });
-  return result;
-}
-
-std::unordered_map<uint64_t, double> shares_of(const std::vector<sentence>& all) {
-  std::unordered_map<uint64_t, double> result;
+    each_sentence(line.text, [&](auto x) { result.add(line.speaker, x); });
   double count = 0;
-  for (auto& x : all)
-    for (auto term : x.terms) {
-      ++result[term];
-      ++count;
-    }
-  for (auto& [term, share] : result)
-    share /= count;
+  for (auto& x : result.shares)
+    count += x;
+  for (auto& x : result.shares)
+    x /= count;
   return result;
-}
-
-double weight_of(const sentence& x, const std::unordered_map<uint64_t, double>& shares) {
-  double sum = 0;
-  for (auto term : x.terms)
-    sum += shares.at(term);
-  return x.terms.empty() ? 0 : sum / static_cast<double>(x.terms.size());
 }
 
 } // namespace
@@ -88,27 +102,35 @@ std::vector<chat_message> summary_prompt(const std::string& before,
 
 std::string extract_summary(const std::string& before, const std::vector<spoken_line>& lines,
                             size_t most) {
-  auto all = sentences_of(before, lines);
-  auto shares = shares_of(all);
+  auto told = sentences_of(before, lines);
   for (size_t left = most;;) {
     sentence* best = nullptr;
     double weight = 0;
-    for (auto& x : all)
-      if (auto w = weight_of(x, shares); !x.taken && x.text.size() < left && w > weight) {
+    for (auto& x : told.all) {
+      if (x.taken || x.size() >= left)
+        continue;
+      if (auto w = told.weight_of(x); w > weight) {
         best = &x;
         weight = w;
       }
+    }
     if (!best)
       break;
     best->taken = true;
-    left -= best->text.size() + 1;
+    left -= best->size() + 1;
     for (auto term : best->terms)
-      shares[term] *= shares[term];
+      told.shares[term] *= told.shares[term];
   }
   std::string result;
-  for (auto& x : all)
-    if (x.taken)
-      result += (result.empty() ? "" : "\n") + x.text;
+  for (auto& x : told.all) {
+    if (!x.taken)
+      continue;
+    if (!result.empty())
+      result += '\n';
+    if (!x.speaker.empty())
+      result.append(x.speaker).append(": ");
+    result += x.text;
+  }
   return result;
 }
 

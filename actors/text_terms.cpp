@@ -63,26 +63,27 @@ uint64_t term_of(std::string_view word) {
 
 } // namespace
 
-// The same words without copying them: a word begins where the byte before is none of a word's. A
-// lone s behind an apostrophe is the possessive.
+// The same words without copying them, and without a branch a byte: a word begins where the byte
+// before is none of a word's. A lone s behind an apostrophe is the possessive.
 size_t count_words(std::string_view text) {
   static const auto in_word = [] {
-    std::array<bool, 256> result{};
+    std::array<uint8_t, 256> result{};
     for (size_t i = 0; i < result.size(); ++i)
-      result[i] = words::has(static_cast<char>(i));
+      result[i] = words::has(static_cast<char>(i)) ? 1 : 0;
     return result;
   }();
   auto at = [&](size_t i) { return in_word[static_cast<unsigned char>(text[i])]; };
   size_t count = 0;
-  auto inside = false;
+  uint8_t before = 0;
   for (size_t i = 0; i < text.size(); ++i) {
     auto now = at(i);
-    count += now && !inside ? 1 : 0;
-    inside = now;
-    if (text[i] == '\'' && i + 1 < text.size() && words::lower(text[i + 1]) == 's'
-        && (i + 2 == text.size() || !at(i + 2)))
-      ++i;
+    count += now & ~before & 1U;
+    before = now;
   }
+  for (auto i = text.find('\''); i != std::string_view::npos; i = text.find('\'', i + 1))
+    if (i + 1 < text.size() && words::lower(text[i + 1]) == 's'
+        && (i + 2 == text.size() || at(i + 2) == 0))
+      --count;
   return count;
 }
 

@@ -68,9 +68,9 @@ turn_signals read_signals(std::string_view text) {
   return result;
 }
 
-void recent_conversations::heard(uint64_t conversation, uint64_t speaker, int64_t now,
-                                 turn_signals& x) {
-  auto& at = places_[conversation % places_.size()];
+void recent_conversations::heard(std::pair<uint64_t, uint64_t> conversation, uint64_t speaker,
+                                 int64_t now, turn_signals& x) {
+  auto& at = places_[(conversation.first ^ conversation.second) % places_.size()];
   if (at.conversation != conversation || now - at.last > present_for)
     at = {conversation, 0, {}, 0};
   x.active = at.last != 0 && now - at.last <= active_for;

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "messages/context.hpp"
@@ -42,13 +43,14 @@ public:
 
   explicit recent_conversations(size_t places = 8192) : places_(places) {}
 
-  /// Takes note of a turn at `now` (nanoseconds) and fills in `active` and `crowded`. Conversation
-  /// and speaker are hashes of their names.
-  void heard(uint64_t conversation, uint64_t speaker, int64_t now, turn_signals& x);
+  /// Takes note of a turn at `now` (nanoseconds) and fills in `active` and `crowded`. The
+  /// conversation is its tenant's number and the hash of its name, the speaker a hash too.
+  void heard(std::pair<uint64_t, uint64_t> conversation, uint64_t speaker, int64_t now,
+             turn_signals& x);
 
 private:
   struct place {
-    uint64_t conversation = 0;
+    std::pair<uint64_t, uint64_t> conversation{};
     int64_t last = 0;
     std::array<uint16_t, crowd> speakers{};
     uint8_t count = 0;

@@ -40,6 +40,7 @@ private:
   void check_lanes();
   void check_edge();
   void check_cluster();
+  void check_native();
   void check_limits();
 
   /// Where the elements of an array came from, as `origin:line:column: `.

@@ -242,7 +242,7 @@ void add_embedding(settings_table& t) {
   t.push_back(in(p, &e::retries, "embedding.retries", rule::count{0, 10},
                  "How often a call is made again after a failure that may pass"));
   t.push_back(in(p, &e::cache, "embedding.cache", rule::count{0, 100'000'000},
-                 "Vectors kept in memory, by text"));
+                 "Vectors kept in memory, by tenant and text"));
 }
 
 void add_work(settings_table& t) {

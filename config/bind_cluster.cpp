@@ -89,6 +89,25 @@ void add_link(settings_table& t) {
       in(p, &l::max_held_bytes, "cluster.max_held_bytes", kib(64, 16 << 20), "Bytes of them"));
 }
 
+bool is_address_or_nothing(std::string_view x) {
+  return x.empty() || rule::is_address(x);
+}
+
+void add_native(settings_table& t) {
+  using n = native_options;
+  auto p = &o::native;
+  t.push_back(in(p, &n::listen, "native.listen",
+                 rule::text{is_address_or_nothing, "HOST:PORT, or \"\" for no such port"},
+                 "Where C++ frontends reach the node, always over mutual TLS"));
+  t.push_back(in(p, &n::certificate, "native.certificate", path,
+                 "PEM file of this node's certificate; all three empty: those of cluster"));
+  t.push_back(in(p, &n::key, "native.key", path, "PEM file of its private key"));
+  t.push_back(
+      in(p, &n::ca, "native.ca", path, "PEM file of the authority of frontends' certificates"));
+  t.push_back(in(p, &n::max_connections, "native.max_connections", rule::count{1, 1'000'000},
+                 "C++ frontends that may be connected at the same time"));
+}
+
 bool is_redis_url(std::string_view x) {
   return rule::is_text(x) && (x.empty() || parse_redis_url(std::string{x}));
 }
@@ -117,6 +136,7 @@ void add_cluster(settings_table& t) {
   add_membership(t);
   add_rebalance(t);
   add_link(t);
+  add_native(t);
 }
 
 } // namespace sotto::binding

@@ -119,6 +119,21 @@ void option_assembler::check_cluster() {
     problem("cluster.link_timeout: must be at least twice cluster.link_heartbeat");
 }
 
+void option_assembler::check_native() {
+  auto& x = value.native;
+  if (x.listen.empty())
+    return;
+  if (x.certificate.empty() && x.key.empty() && x.ca.empty()) {
+    x.certificate = value.link.certificate;
+    x.key = value.link.key;
+    x.ca = value.link.ca;
+  }
+  if (x.certificate.empty() || x.key.empty() || x.ca.empty())
+    problem("native.certificate, native.key, native.ca: all are needed with native.listen, since "
+            "C++ frontends speak over mutual TLS only; `sotto cluster certs` makes them, also for "
+            "a node alone");
+}
+
 void option_assembler::check_limits() {
   auto& x = value;
   if (x.work.max_items < x.work.min_items)
@@ -138,6 +153,7 @@ void option_assembler::finish() {
   check_lanes();
   check_edge();
   check_cluster();
+  check_native();
   check_limits();
   if (value.personas.empty()) {
     auto& companion = value.personas.emplace_back();

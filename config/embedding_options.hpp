@@ -23,7 +23,7 @@ struct embedding_options {
   caf::timespan timeout = std::chrono::seconds{10};
   /// A call that failed for a reason that may pass is made so many times more.
   uint32_t retries = 2;
-  /// Vectors kept in memory, by text.
+  /// Vectors kept in memory, by tenant and text.
   size_t cache = 20'000;
 
   bool provider() const { return !base_url.empty(); }

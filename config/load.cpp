@@ -195,6 +195,10 @@ std::string find_data_files(const options& x) {
       if (auto data = folder / "data";
           fs::exists(data / "emotion.bin", problem) || fs::exists(data / "words.bin", problem))
         return data.string();
+    // PREFIX/bin/sotto
+    if (auto data = program.parent_path().parent_path() / "share" / "sotto";
+        fs::exists(data / "emotion.bin", problem) || fs::exists(data / "words.bin", problem))
+      return data.string();
   }
   return "/usr/share/sotto";
 }

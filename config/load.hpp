@@ -37,7 +37,8 @@ const std::vector<std::string>& profile_names();
 const char* profile_text(std::string_view name);
 
 /// The folder of `emotion.bin` and `words.bin`: `node.data_files` if set, else `data` beside the
-/// build folder of this program, else /usr/share/sotto. The folder may be missing or empty.
+/// build folder of this program, else `share/sotto` beside its `bin`, else /usr/share/sotto. The
+/// folder may be missing or empty.
 std::string find_data_files(const options& x);
 
 } // namespace sotto

@@ -13,6 +13,7 @@
 #include "config/embedding_options.hpp"
 #include "config/link_options.hpp"
 #include "config/llm_options.hpp"
+#include "config/native_options.hpp"
 #include "config/persona_options.hpp"
 #include "config/session_options.hpp"
 #include "config/shard_options.hpp"
@@ -133,6 +134,7 @@ struct options {
   cluster_options cluster;
   /// Written under `cluster` too.
   link_options link;
+  native_options native;
   trace_options trace;
   log_options log;
   metrics_options metrics;

@@ -90,7 +90,10 @@ using memory_actor = caf::typed_actor<
     // Removes one memory by id; false where there is none.
     caf::replies_to<context, atom::remove, owner_key, std::string>::with<bool>,
     // Removes everything of an owner.
-    caf::replies_to<context, atom::forget, owner_key>::with<forget_receipt>>;
+    caf::replies_to<context, atom::forget, owner_key>::with<forget_receipt>,
+    // Removes what a user said in the groups of this partition, and what was answered to it.
+    // Answered when durable.
+    caf::replies_to<context, atom::forget, spoken_by>::with<spoken_receipt>>;
 
 /// STORE CLIENT: is told what became of a write, by ticket. Control: never refused.
 using store_client_actor =
@@ -122,8 +125,10 @@ using store_writer_actor = caf::typed_actor<
     caf::replies_to<context, atom::drain>::with<atom::drained>>;
 
 /// STORE READER: owns a reading thread. Called by SHARD.
-using store_reader_actor =
-    caf::typed_actor<caf::reacts_to<context, atom::load, shard_actor, owner_key>>;
+using store_reader_actor = caf::typed_actor<
+    caf::reacts_to<context, atom::load, shard_actor, owner_key>,
+    // What a user said in the groups of a partition, as of the last commit.
+    caf::replies_to<context, atom::list, spoken_by>::with<std::vector<spoken_lines>>>;
 
 /// LLM CLIENT: waits for generations, by ticket. SESSION, CONNECTION (pass-through), and LLM
 /// SCHEDULER towards its LLM CONNECTIONs.

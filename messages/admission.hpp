@@ -8,6 +8,15 @@
 
 namespace sotto {
 
+namespace atom {
+
+using settle = caf::atom_constant<caf::atom("settle")>;
+inline constexpr settle settle_v{};
+using settled = caf::atom_constant<caf::atom("settled")>;
+inline constexpr settled settled_v{};
+
+} // namespace atom
+
 /// TURN HOME: where a turn is sent: ADMISSION, PARTITION, or who knows the way to another node.
 using turn_home_actor = caf::typed_actor<
     // Runs the turn when it may run. All are sent at one level, so that mailboxes keep their order;
@@ -18,9 +27,15 @@ using turn_home_actor = caf::typed_actor<
     caf::reacts_to<context, atom::cancel, turn_client_actor, uint64_t, owner_key, std::string,
                    bool>>;
 
+/// TURN GATE: a turn home that lets turns of a partition go which moves.
+using turn_gate_actor = turn_home_actor::extend<
+    // Control, of ROUTE: turns of the partition (of so many) that wait come back by `say`,
+    // in their order; then it is answered. Those that were let through are with PARTITION by then.
+    caf::replies_to<context, atom::settle, uint32_t, uint32_t>::with<atom::settled>>;
+
 /// ADMISSION: one a node; every turn that runs here passes through it, and waits in it. Called by
-/// CONNECTION and SESSION (through `turn_slot`). Calls PARTITION.
-using admission_actor = turn_home_actor::extend<
+/// CONNECTION (in a cluster: ROUTE and LINK) and SESSION (through `turn_slot`). Calls PARTITION.
+using admission_actor = turn_gate_actor::extend<
     // Control: the turn of this slot waits for others than this node; it is over.
     caf::reacts_to<context, atom::yield, uint64_t>, caf::reacts_to<context, atom::ended, uint64_t>,
     // No new turns; answered when those before are over.

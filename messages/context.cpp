@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 namespace sotto {
 
@@ -30,6 +31,11 @@ std::optional<priority> priority_from(std::string_view name) {
     if (level_names[i] == name)
       return static_cast<priority>(i);
   return std::nullopt;
+}
+
+uint64_t tenant_number(std::string_view name) {
+  auto hash = XXH64(name.data(), name.size(), 0);
+  return hash == 0 ? 1 : hash;
 }
 
 std::string trace_id(const context& ctx) {

@@ -34,12 +34,26 @@ struct context {
   /// Nanoseconds of the node's monotonic actor clock; 0 means no deadline. A deadline crosses
   /// nodes as the time that is left, never as this figure.
   int64_t deadline = 0;
+  /// On whose behalf, by `tenant_number`; 0: the node's own work. What is kept or shared by what
+  /// was asked is kept a tenant apart, so that none can time what another asks.
+  uint64_t tenant = 0;
   priority level = priority::normal;
   /// Keep the flow's records whole whatever the sampling says.
   bool sampled = false;
 
+  /// Makes the flow part of a trace that was begun elsewhere.
+  void join(const context& given) {
+    trace_hi = given.trace_hi;
+    trace_lo = given.trace_lo;
+    parent = given.parent;
+    sampled = given.sampled;
+  }
+
   bool late(int64_t now) const { return deadline != 0 && now > deadline; }
 };
+
+/// A tenant's number: never 0, and the same on every node and in every release.
+uint64_t tenant_number(std::string_view name);
 
 /// The trace id as 32 lower-case hex digits.
 std::string trace_id(const context& ctx);
@@ -50,7 +64,7 @@ std::optional<context> context_from_traceparent(std::string_view header);
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, context& x) {
   return f(caf::meta::type_name("context"), x.trace_hi, x.trace_lo, x.span, x.parent, x.clock,
-           x.deadline, x.level, x.sampled);
+           x.deadline, x.tenant, x.level, x.sampled);
 }
 
 } // namespace sotto

@@ -16,8 +16,8 @@
 
 /// What nodes say to each other, and what the actors say that carry it.
 ///
-///   ADMISSION ─► ROUTE ─┬─► PARTITION (of this node)
-///                       └─► LINK ═══ TLS ═══ LINK ─► ADMISSION, PARTITION (of the other)
+///   CONNECTION ─► ROUTE ─┬─► ADMISSION, PARTITION (of this node)
+///                        └─► LINK ═══ TLS ═══ LINK ─► ADMISSION, PARTITION (of the other)
 ///
 /// LINKS owns one LINK a peer. Its messages between nodes are control: windows bound them.
 namespace sotto {
@@ -40,8 +40,6 @@ SOTTO_ATOM(peer);
 SOTTO_ATOM(place);
 SOTTO_ATOM(refused);
 SOTTO_ATOM(returned);
-SOTTO_ATOM(settle);
-SOTTO_ATOM(settled);
 SOTTO_ATOM(welcome);
 
 #undef SOTTO_ATOM
@@ -51,7 +49,7 @@ SOTTO_ATOM(welcome);
 /// Protocols between nodes that this release speaks, oldest and newest. Two releases whose ranges
 /// meet run in one cluster. A change of anything that crosses (also of the values inside calls)
 /// makes a new one.
-inline constexpr uint32_t oldest_link_protocol = 1, newest_link_protocol = 1;
+inline constexpr uint32_t oldest_link_protocol = 2, newest_link_protocol = 2;
 
 /// How a node introduces itself.
 struct link_hello {
@@ -127,13 +125,17 @@ struct routed_call {
   uint64_t ticket = 0;
   /// Of a subscription.
   event_client_actor listener;
+  /// How long ROUTE has held it, and since when it does (nanoseconds): however often it comes back,
+  /// it is held for no longer than once.
+  int64_t held = 0, held_since = 0;
 };
 
 /// ROUTE as LINK sees it. All control.
 using link_client_actor = caf::typed_actor<
     // The peer does not own the partition and has done nothing with the call.
     caf::reacts_to<context, atom::returned, routed_call>,
-    // All calls of the partition are with the peer or came back. Names the peer.
+    // All calls of the partition are with the peer or came back; of its turns none is there any
+    // more, unless one takes long. Names the peer.
     caf::reacts_to<context, atom::settled, uint32_t, std::string>>;
 
 /// LINK: carries calls to one peer, and the peer's to this node. Started by LINKS.
@@ -180,6 +182,8 @@ using links_actor = link_door_actor::extend<
     caf::reacts_to<context, atom::members, std::vector<link_member>>,
     // Control, of a LINK: how it stands with its peer.
     caf::reacts_to<context, atom::peer, link_state_report>,
+    // Control: who is told of peers whose links are lost.
+    caf::reacts_to<context, atom::suspect, membership_actor>,
     caf::replies_to<context, atom::list>::with<std::vector<link_state_report>>>;
 
 /// Where a partition lives.
@@ -197,13 +201,16 @@ struct route_place {
   std::string node;
 };
 
-/// ROUTE: one a node; takes what is for any partition to where it lives.
-/// Called by whoever calls PARTITION, by LINKS and by the cluster's membership.
+/// ROUTE: one a node; takes what is for any partition to where it lives, turns of this node's
+/// partitions to ADMISSION. What came from another node is not taken to a third: it is answered
+/// `partition_moved`, and the node that asked tries again.
+/// Called by whoever calls PARTITION, by LINKS and by the cluster's membership. Calls ADMISSION.
 using route_actor = listened_partition_actor::extend_with<link_client_actor>::extend<
     // Control: where a partition lives from now on.
     caf::reacts_to<context, atom::place, uint32_t, route_place>,
-    // Control: answered at once. What ROUTE sent to the partition's place before is with it by
-    // then: whoever lets a partition go says `place` (moving), asks this, and then drains it.
+    // Control: answered when ADMISSION has given back what waits there. All else that ROUTE sent to
+    // the partition's place before is with it by then: whoever lets a partition go says `place`
+    // (moving), asks this, and then drains it.
     caf::replies_to<context, atom::settle, uint32_t>::with<atom::settled>,
     // Control, of LINKS: the LINK to a peer; none: it has ended.
     caf::reacts_to<context, atom::peer, std::string, link_actor>>;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/meta/type_name.hpp>
@@ -88,6 +89,9 @@ struct memory_write {
   /// loaded, all that are kept.
   std::vector<turn_record> turns;
   std::vector<summary_record> summaries;
+  /// In a group: because of whom each memory is there, the user who said it or was answered by it.
+  /// Empty, or as long as `memories`; an element may be empty.
+  std::vector<std::string> authors{};
 };
 
 /// What became of a write, an id a memory; `created[i]` is false where the id was already there.
@@ -126,6 +130,25 @@ struct forget_receipt {
   int64_t at = 0;
 };
 
+/// What a user said in groups that live in one partition, and what was answered to it.
+struct spoken_by {
+  owner_key user;
+  uint32_t partition = 0;
+};
+
+/// How much of that was removed, and from which groups.
+struct spoken_receipt {
+  std::vector<owner_key> groups;
+  uint64_t memories = 0;
+};
+
+/// A group is an owner of its own, whom several users speak with: this and its name.
+inline constexpr std::string_view group_prefix = "channel:";
+
+inline bool is_group(const owner_key& owner) {
+  return owner.owner.starts_with(group_prefix);
+}
+
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, owner_key& x) {
   return f(caf::meta::type_name("owner_key"), x.tenant, x.owner);
@@ -150,7 +173,7 @@ typename Inspector::result_type inspect(Inspector& f, memory_query& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, memory_write& x) {
   return f(caf::meta::type_name("memory_write"), x.owner, x.memories, x.vectors, x.turns,
-           x.summaries);
+           x.summaries, x.authors);
 }
 
 template <class Inspector>
@@ -187,6 +210,16 @@ typename Inspector::result_type inspect(Inspector& f, memory_page& x) {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, forget_receipt& x) {
   return f(caf::meta::type_name("forget_receipt"), x.owner, x.memories, x.at);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, spoken_by& x) {
+  return f(caf::meta::type_name("spoken_by"), x.user, x.partition);
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, spoken_receipt& x) {
+  return f(caf::meta::type_name("spoken_receipt"), x.groups, x.memories);
 }
 
 } // namespace sotto

@@ -22,6 +22,8 @@ void register_messages(caf::actor_system_config& cfg) {
       .add_message_type<memory_page_query>("memory_page_query")
       .add_message_type<memory_page>("memory_page")
       .add_message_type<forget_receipt>("forget_receipt")
+      .add_message_type<spoken_by>("spoken_by")
+      .add_message_type<spoken_receipt>("spoken_receipt")
       .add_message_type<stream_piece>("stream_piece")
       .add_message_type<turn_opening>("turn_opening")
       .add_message_type<turn_found>("turn_found")

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/meta/type_name.hpp>
 
 #include "messages/memory.hpp"
@@ -19,7 +20,7 @@ struct store_write {
     /// Gives memories that are there, told by their `seq`, the `vectors`. One that is not there any
     /// more is passed over.
     embed,
-    /// Removes the memory at the place `seq`, and every summary that may tell of it.
+    /// Removes the memories at the places `seqs`, and every summary that may tell of one.
     remove,
     /// Removes the owner with everything of theirs.
     forget,
@@ -34,13 +35,25 @@ struct store_write {
   std::vector<summary_record> summaries;
   /// With `turns`: the owner's that began before this time go (microseconds since 1970).
   int64_t turns_since = 0;
-  uint64_t seq = 0;
+  std::vector<uint64_t> seqs;
+  /// As in `memory_write`.
+  std::vector<std::string> authors{};
 };
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, store_write& x) {
   return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.turns,
-           x.summaries, x.turns_since, x.seq);
+           x.summaries, x.turns_since, x.seqs, x.authors);
 }
 
+/// The places among a group's memories of what a user said there, and of what was answered to it.
+struct spoken_lines {
+  owner_key group;
+  std::vector<uint64_t> seqs;
+};
+
 } // namespace sotto
+
+// Stay within the process.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(sotto::spoken_lines)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::vector<sotto::spoken_lines>)

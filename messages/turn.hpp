@@ -33,6 +33,8 @@ struct turn_request {
   /// The conversation within the owner; turns of one conversation run in order of arrival.
   std::string conversation;
   std::string speaker;
+  /// In a group: the user who speaks, whatever they are called there.
+  std::string author;
   /// Name of the persona that answers.
   std::string persona;
   std::string text;
@@ -129,9 +131,9 @@ typename Inspector::result_type inspect(Inspector& f, token_usage& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, turn_request& x) {
-  return f(caf::meta::type_name("turn_request"), x.owner, x.conversation, x.speaker, x.persona,
-           x.text, x.history, x.parameters, x.idempotency_key, x.stream, x.resume_from, x.level,
-           x.level_given);
+  return f(caf::meta::type_name("turn_request"), x.owner, x.conversation, x.speaker, x.author,
+           x.persona, x.text, x.history, x.parameters, x.idempotency_key, x.stream, x.resume_from,
+           x.level, x.level_given);
 }
 
 template <class Inspector>

@@ -59,6 +59,9 @@ struct cli_call {
   /// `cluster certs`: where the files are, for which nodes, their hosts, and for how long.
   std::string folder;
   std::vector<std::string> nodes;
+  /// C++ frontends to make certificates for, and the tenant these act for (may be empty).
+  std::vector<std::string> frontends;
+  std::string tenant;
   std::vector<std::string> hosts{"127.0.0.1", "localhost"};
   uint32_t days = 825;
   /// `store copy`: as `store.url`; a schema may be empty for `store.schema`.

@@ -29,7 +29,8 @@ struct places {
 };
 
 struct made_file {
-  std::string node;
+  std::string name;
+  bool frontend = false;
   bool fresh = false;
 };
 
@@ -62,50 +63,56 @@ caf::expected<certificate_pair> open_authority(const places& at, bool& fresh) {
   return made;
 }
 
-/// Makes what a node needs where it is missing. A key is never overwritten.
-failure make_node(const places& at, const certificate_pair& authority, const cli_call& call,
-                  const std::string& node, bool& fresh) {
+/// Makes what a node or a frontend needs where it is missing. A key is never overwritten.
+failure make_files(const places& at, const certificate_pair& authority, const cli_call& call,
+                   made_file& x) {
   link_options with;
-  with.certificate = at.certificate(node);
-  with.key = at.key(node);
+  with.certificate = at.certificate(x.name);
+  with.key = at.key(x.name);
   with.ca = at.authority();
+  auto holder = x.frontend ? link_end::frontend : link_end::node;
   if (fs::exists(with.certificate) || fs::exists(with.key)) {
-    auto why = check_link_files(with);
+    auto why = check_link_files(with, holder);
     if (why)
       why.message +=
           fmt::format("; move {} and {} away to have new ones made", with.certificate, with.key);
     return why;
   }
-  auto made = make_certificate(authority, node, call.hosts, call.days);
+  auto made = x.frontend ? make_frontend_certificate(authority, x.name, call.tenant, call.days)
+                         : make_certificate(authority, x.name, call.hosts, call.days);
   if (!made)
     return to_failure(made.error());
   if (auto why = replace_file(with.key, made->key))
     return why;
   if (auto why = replace_file(with.certificate, made->certificate))
     return why;
-  fresh = true;
-  return check_link_files(with);
+  x.fresh = true;
+  return check_link_files(with, holder);
 }
 
-void tell(const cli_call& call, const places& at, bool fresh, const std::vector<made_file>& nodes) {
+void tell(const cli_call& call, const places& at, bool fresh, const std::vector<made_file>& all) {
   if (call.json) {
-    json out{{"ca", at.authority().string()}, {"ca_made", fresh}, {"nodes", json::array()}};
-    for (auto& x : nodes)
-      out["nodes"].push_back({{"node", x.node},
-                              {"certificate", at.certificate(x.node).string()},
-                              {"key", at.key(x.node).string()},
-                              {"made", x.fresh}});
+    json out{{"ca", at.authority().string()},
+             {"ca_made", fresh},
+             {"nodes", json::array()},
+             {"frontends", json::array()}};
+    for (auto& x : all)
+      out[x.frontend ? "frontends" : "nodes"].push_back(
+          {{x.frontend ? "frontend" : "node", x.name},
+           {"certificate", at.certificate(x.name).string()},
+           {"key", at.key(x.name).string()},
+           {"made", x.fresh}});
     return print(dump(out) + "\n");
   }
   auto word = [](bool x) { return x ? "made" : "kept"; };
   auto out = fmt::format("{}  authority  {}\n", word(fresh), at.authority().string());
-  for (auto& x : nodes)
-    out += fmt::format("{}  {}  {}, {}\n", word(x.fresh), x.node, at.certificate(x.node).string(),
-                       at.key(x.node).string());
+  for (auto& x : all)
+    out += fmt::format("{}  {}{}  {}, {}\n", word(x.fresh), x.name, x.frontend ? " (frontend)" : "",
+                       at.certificate(x.name).string(), at.key(x.name).string());
   print(out);
   complain(
-      fmt::format("Every certificate of this authority is a full member of the cluster. Keep {} "
-                  "away from the nodes; each needs its own two files and ca.pem.",
+      fmt::format("Every node's certificate of this authority is a full member of the cluster. "
+                  "Keep {} away from the nodes; each needs its own two files and ca.pem.",
                   at.authority_key().string()));
 }
 
@@ -129,13 +136,15 @@ int cluster_certs_command(const cli_call& call) {
     return exit_failure;
   }
   std::vector<made_file> done;
-  for (auto& node : call.nodes) {
-    auto& x = done.emplace_back(made_file{node});
-    if (auto why = make_node(at, *authority, call, node, x.fresh)) {
+  for (auto& node : call.nodes)
+    done.push_back({node});
+  for (auto& frontend : call.frontends)
+    done.push_back({frontend, true});
+  for (auto& x : done)
+    if (auto why = make_files(at, *authority, call, x)) {
       complain(why.message);
       return exit_failure;
     }
-  }
   tell(call, at, fresh, done);
   return exit_ok;
 }

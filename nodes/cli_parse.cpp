@@ -210,12 +210,19 @@ void add_memory(app& root, given& x, std::vector<std::pair<app*, cli_command>>& 
 
 void add_certs(app& cluster, given& x, std::vector<std::pair<app*, cli_command>>& commands) {
   auto certs = cluster.add_subcommand(
-      "certs", "Make the cluster's own authority, and a certificate for each node");
+      "certs",
+      "Make the cluster's own authority, and a certificate for each node and C++ frontend");
   certs->add_option("--dir", x.call.folder, "Where the files are; what is there is kept")
       ->required();
   certs->add_option("--node", x.call.nodes, "Name of a node; may be repeated")
       ->allow_extra_args()
       ->check(CLI::Validator(check_node, "NAME"));
+  certs->add_option("--frontend", x.call.frontends, "Name of a C++ frontend; may be repeated")
+      ->allow_extra_args()
+      ->check(CLI::Validator(check_node, "NAME"));
+  certs->add_option("--tenant", x.call.tenant, "The only tenant these frontends act for")
+      ->check(CLI::Validator(check_name, "NAME"))
+      ->needs("--frontend");
   certs->add_option("--host", x.call.hosts, "Name or address in the certificates; may be repeated")
       ->capture_default_str()
       ->allow_extra_args()

@@ -22,7 +22,7 @@ uint64_t connection_state::say(const context& ctx, turn_request turn, running_tu
   // All at one level, so that turns of one conversation cannot overtake each other on the way.
   auto on_the_way = self_->child(ctx);
   on_the_way.level = priority::normal;
-  what.home = to_->turns_of(turn.owner);
+  what.home = to_->turns_of();
   self_->send(what.home, on_the_way, atom::say_v, turn_client_actor{self_}, ticket,
               std::move(turn));
   running_.emplace(ticket, std::move(what));
@@ -34,8 +34,8 @@ uint64_t connection_state::generate(const context& ctx, generation ask) {
   running_turn what;
   what.direct = true;
   running_.emplace(ticket, std::move(what));
-  self_->send(to_->llm, self_->child(ctx), atom::generate_v, llm_client_actor{self_}, ticket,
-              std::move(ask));
+  self_->send(to_->llm, within(ctx, to_->with.turn_timeout), atom::generate_v,
+              llm_client_actor{self_}, ticket, std::move(ask));
   return ticket;
 }
 
@@ -234,7 +234,9 @@ void connection_state::recall(const context& ctx, memory_query query,
   if (!to_->embeds_elsewhere || query.text.empty())
     return search(query);
   auto shared = std::make_shared<memory_query>(std::move(query));
-  self_->request(to_->embedding, patience() / 2, self_->child(ctx), atom::embed_v, shared->text)
+  self_
+      ->request(to_->embedding, patience() / 2, within(ctx, patience() / 2), atom::embed_v,
+                shared->text)
       .then(
           [shared, search](std::vector<float>& vector) {
             shared->vector = std::move(vector);

@@ -123,6 +123,11 @@ private:
   /// Starts to embed all memories anew, or says how far that is.
   void reembed(bool start);
 
+  // connection_forget.cpp
+  /// Forgets a user, in groups too; calls back with what went, or the first failure.
+  void forget(const context& ctx, const owner_key& user, std::function<void(nlohmann::json)> done,
+              std::function<void(const failure&)> fail);
+
   // connection_cluster.cpp
   void cluster(const http_call& call);
   void describe_cluster(cluster_view x);
@@ -143,13 +148,15 @@ private:
   int64_t seconds_now() { return self_->unix_micros() / 1'000'000; }
   caf::timespan patience() const { return to_->with.limits.request_timeout; }
 
-  /// The context of a memory call: it is too late when its client is told that it took too long.
-  context within(const context& ctx) {
+  /// The context of a request that is too late when its answer is no longer waited for.
+  context within(const context& ctx, caf::timespan time) {
     auto x = self_->child(ctx);
-    if (x.deadline == 0)
-      x.deadline = self_->nanos() + patience().count();
+    auto until = self_->nanos() + time.count();
+    if (x.deadline == 0 || x.deadline > until)
+      x.deadline = until;
     return x;
   }
+  context within(const context& ctx) { return within(ctx, patience()); }
 
   /// Writes memories of several users; calls back with all receipts or the first failure.
   void remember_all(const context& ctx, std::shared_ptr<remember_call> call,

@@ -36,8 +36,7 @@ void connection_state::embeddings(const http_call& call) {
   if (why)
     return refuse(why);
   self_
-      ->request(to_->embedding, patience(), self_->child(work_.ctx), atom::embed_v,
-                std::move(ask->input))
+      ->request(to_->embedding, patience(), within(work_.ctx), atom::embed_v, std::move(ask->input))
       .then(
           [this, ask](const std::vector<std::vector<float>>& x) {
             http_answer whole;
@@ -72,7 +71,7 @@ void connection_state::emotions(const http_call& call) {
     };
     auto& actor = parts == 1 ? to_->emotion : to_->emotions[i];
     self_
-        ->request(actor, patience(), self_->child(work_.ctx), atom::write_v,
+        ->request(actor, patience(), within(work_.ctx), atom::write_v,
                   std::vector<std::string>(at(from), at(to)))
         .then(
             [all, arrived, i](std::string& x) {

@@ -71,12 +71,9 @@ void connection_state::request(http_call call) {
   }
   work_.lowered = !call.priority.empty() && who_.allowed(level) != level;
   work_.ctx = self_->services().new_flow(self_->nanos(), 0, who_.allowed(level));
-  if (auto given = context_from_traceparent(call.traceparent)) {
-    work_.ctx.trace_hi = given->trace_hi;
-    work_.ctx.trace_lo = given->trace_lo;
-    work_.ctx.parent = given->parent;
-    work_.ctx.sampled = given->sampled;
-  }
+  work_.ctx.tenant = tenant_number(who_.tenant);
+  if (auto given = context_from_traceparent(call.traceparent))
+    work_.ctx.join(*given);
   work_.trace = trace_id(work_.ctx);
   if (!why && call.idempotency_key.size() > max_key)
     why = {ec::invalid, "'Idempotency-Key' is longer than 255 bytes", "Idempotency-Key"};
@@ -197,10 +194,9 @@ void connection_state::route_delete(http_call& call) {
   constexpr std::string_view memories = "/v1/memories/", users = "/v1/users/";
   if (call.path.starts_with(users) && call.path.size() > users.size()) {
     owner_key owner{who_.tenant, percent_decode(std::string_view{call.path}.substr(users.size()))};
-    self_->request(to_->home_of(owner), patience(), within(work_.ctx), atom::forget_v, owner)
-        .then([this](const forget_receipt& x) { answer(to_json_value(x)); },
-              [this](const caf::error& err) { refuse(to_failure(err)); });
-    return;
+    return forget(
+        work_.ctx, owner, [this](nlohmann::json x) { answer(x); },
+        [this](const failure& x) { refuse(x); });
   }
   if (!call.path.starts_with(memories) || call.path.size() == memories.size())
     return refuse({ec::not_found, "there is no DELETE " + call.path, {}});

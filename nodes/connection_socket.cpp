@@ -129,15 +129,15 @@ void connection_state::forget_call(const context& ctx, const frontend_call& call
     end_error(call_id, trace, to_failure(err));
   };
   if (id.empty())
-    self_->request(home, patience(), within(ctx), atom::forget_v, owner)
-        .then([done](const forget_receipt& x) { done(to_json_value(x)); }, failed);
-  else
-    self_->request(home, patience(), within(ctx), atom::remove_v, owner, id)
-        .then(
-            [done, id](bool removed) {
-              done({{"id", id}, {"deleted", removed}});
-            },
-            failed);
+    return forget(ctx, owner, done, [this, call_id = call.id, trace](const failure& x) {
+      end_error(call_id, trace, x);
+    });
+  self_->request(home, patience(), within(ctx), atom::remove_v, owner, id)
+      .then(
+          [done, id](bool removed) {
+            done({{"id", id}, {"deleted", removed}});
+          },
+          failed);
 }
 
 void connection_state::emotion_call(const context& ctx, const frontend_call& call,
@@ -161,7 +161,7 @@ void connection_state::emotion_call(const context& ctx, const frontend_call& cal
   if (why)
     return end_error(call.id, trace, why);
   auto single = many == nullptr;
-  self_->request(to_->emotion, patience(), self_->child(ctx), atom::analyse_v, std::move(texts))
+  self_->request(to_->emotion, patience(), within(ctx), atom::analyse_v, std::move(texts))
       .then(
           [this, id = call.id, trace, single](const std::vector<emotion_reading>& x) {
             if (single)

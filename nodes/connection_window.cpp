@@ -83,11 +83,9 @@ failure connection_state::over_rate() const {
 bool connection_state::receive(frontend_call call, size_t bytes) {
   auto ctx = self_->services().new_flow(self_->nanos(), call.deadline_ms * nanos_per_ms,
                                         who_.allowed(call.level));
-  if (auto given = context_from_traceparent(call.trace)) {
-    ctx.trace_hi = given->trace_hi;
-    ctx.trace_lo = given->trace_lo;
-    ctx.parent = given->parent;
-  }
+  ctx.tenant = tenant_number(who_.tenant);
+  if (auto given = context_from_traceparent(call.trace))
+    ctx.join(*given);
   auto trace = trace_id(ctx);
   if (control_call(call, trace))
     return false;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -36,6 +37,13 @@ private:
 /// Sockets without a request under way, who has been so longest in front. The reactor's thread.
 using idle_sockets = std::list<http_session*>;
 
+/// A request that is answered at the socket.
+struct refused_request {
+  std::string_view traceparent;
+  priority level = priority::normal;
+  uint64_t tenant = 0;
+};
+
 /// What all sockets of a server share. Outlives them.
 struct gate {
   const gateway_options& limits;
@@ -45,6 +53,9 @@ struct gate {
   socket_owner owner;
   /// Turns requests away while the node is overloaded; may be null.
   std::shared_ptr<refusal_gate> overload;
+  /// Begins a flow for a request that no CONNECTION sees, and notes why (a string literal); returns
+  /// its trace id. None: such answers bear none.
+  std::function<std::string(const refused_request&, const char* why)> trace{};
   std::shared_ptr<socket_counts> counts = std::make_shared<socket_counts>();
   /// Those that have not said anything yet, and those that have been answered.
   idle_sockets silent{}, answered{};

@@ -27,16 +27,16 @@ struct gateway_handles {
     return partitions.home_of(owner);
   }
 
-  /// Where turns of the owner go. Those of other nodes wait there, not in this one's ADMISSION.
-  turn_home_actor turns_of(const owner_key& owner) const {
-    auto [home, here] = partitions.find(owner);
-    return here || !home ? turn_home_actor{admission} : turn_home_actor{home};
-  }
+  /// Where turns go. In a cluster all of them, also those that stay here: so they keep their order
+  /// while their partition moves.
+  turn_home_actor turns_of() const { return turns ? turns : turn_home_actor{admission}; }
 
   surface with;
   partition_table partitions;
   /// Where this node's turns wait.
   admission_actor admission;
+  /// ROUTE; nobody on a node alone.
+  turn_home_actor turns;
   std::shared_ptr<node_load> load = std::make_shared<node_load>();
   emotion_actor emotion;
   /// All of them, for arrays.

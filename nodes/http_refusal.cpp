@@ -1,5 +1,7 @@
 // What a socket does with a request that the node is too busy for: the body is thrown away, the
 // connection kept, and the answer written without a message to anybody.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "nodes/http_session_impl.hpp"
@@ -33,10 +35,11 @@ bool http_session::turned_away() {
   auto given = request["Sotto-Priority"];
   auto level = priority_from({given.data(), given.size()}).value_or(priority::normal);
   level = std::max(level, who_.ceiling); // a key's ceiling holds here too
-  auto refused = gate_->overload->refuses(level);
+  auto refused = gate_->overload->refuses(level, tenant_number(who_.tenant));
   auto again = std::exchange(refused_before_, refused);
   if (!refused)
     return false;
+  trace_refusal(level, "overload:refuse");
   busy_ = true;
   keep_alive_ = request.keep_alive();
   head_only_ = false;
@@ -50,6 +53,16 @@ bool http_session::turned_away() {
   return true;
 }
 
+void http_session::trace_refusal(priority level, const char* why) {
+  auto traced = [](auto& header) { return header.first == "Sotto-Trace"; };
+  if (!gate_->trace || std::any_of(also_.begin(), also_.end(), traced))
+    return;
+  auto given = parser_->get()["traceparent"];
+  auto trace = gate_->trace({{given.data(), given.size()}, level, tenant_number(who_.tenant)}, why);
+  also_.emplace_back("Sotto-Trace", trace);
+  also_.emplace_back("x-request-id", std::move(trace));
+}
+
 void http_session::drop_body(uint64_t left, priority level, bool again) {
   auto here = std::min<uint64_t>(left, buffer_.size());
   buffer_.consume(here);
@@ -57,8 +70,11 @@ void http_session::drop_body(uint64_t left, priority level, bool again) {
   if (left == 0) {
     stream_.expires_never();
     // Nothing else keeps a socket that no CONNECTION was made for.
-    return gate_->overload->refuse(level, again,
-                                   [self = shared_from_this()] { self->tell_refusal(); });
+    ++round_;
+    watch(); // who hangs up while the answer is held takes no place any more
+    return gate_->overload->refuse(
+        level, again, [self = shared_from_this()] { self->tell_refusal(); },
+        [self = shared_from_this()] { self->finish(); });
   }
   stream_.async_read_some(buffer_.prepare(16 * 1024), [self = shared_from_this(), left, level,
                                                        again](error_code ec, size_t size) {

@@ -57,7 +57,7 @@ public:
         idle->front()->finish();
         return true;
       }
-    return false;
+    return gate_->overload && gate_->overload->drop_oldest();
   }
 
   void start(tcp::socket socket) {

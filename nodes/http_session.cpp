@@ -162,6 +162,7 @@ access_verdict http_session::ask_at_door() {
 // not let in must not make the node keep it.
 void http_session::turn_away(http_answer answer) {
   auto& request = parser_->get();
+  trace_refusal(priority::normal, "refused at the door");
   auto length = parser_->content_length();
   auto waits = boost::beast::iequals(request[http::field::expect], "100-continue");
   refusal_ = std::move(answer);
@@ -280,6 +281,7 @@ void http_session::refuse(error_code ec) {
   }
   keep_alive_ = head_only_ = false;
   busy_ = linger_ = true;
+  trace_refusal(priority::normal, "not valid HTTP");
   auto answer = error_answer(why);
   answer.status = status;
   send(std::move(answer));
@@ -448,6 +450,7 @@ void http_session::finish() {
   if (std::exchange(closed_, true))
     return;
   idle_no_more();
+  place_.reset();
   if (watchdog_)
     watchdog_->cancel();
   error_code ignored;

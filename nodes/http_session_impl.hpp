@@ -66,6 +66,8 @@ private:
   /// Refuses the request, whose head was read, where the node is too busy for it.
   bool turned_away();
   void drop_body(uint64_t left, priority level, bool again);
+  /// The answer bears a trace id although no CONNECTION gives one.
+  void trace_refusal(priority level, const char* why);
   void tell_refusal();
   void dispatch();
   void watch();

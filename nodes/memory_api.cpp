@@ -70,6 +70,8 @@ remember_call read_remember(const json& body, const std::string& tenant, failure
       result.writes.push_back({{tenant, user}, {}, {}, {}, {}});
     auto& write = result.writes[at->second];
     result.order.emplace_back(at->second, write.memories.size());
+    if (is_group(write.owner))
+      write.authors.push_back(x.speaker);
     write.memories.push_back(std::move(x));
   }
   return result;

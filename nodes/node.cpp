@@ -3,7 +3,6 @@
 #include <csignal>
 #include <thread>
 
-#include <cblas.h>
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
 #include <sys/resource.h>
@@ -23,6 +22,7 @@
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
 #include "nodes/memory_metrics.hpp"
+#include "nodes/native_port.hpp"
 #include "nodes/node_cluster.hpp"
 #include "nodes/node_senses.hpp"
 #include "nodes/open_store.hpp"
@@ -82,9 +82,11 @@ public:
     auto keys = watched_files{{with_.edge.keys_file}, [this] { door_->reload(); }};
     auto certificate = watched_files{{with_.edge.tls_certificate, with_.edge.tls_key},
                                      [this] { reload_certificate(); }};
+    auto frontends = native_.files();
     if (auto why = open_door())
       return why;
-    openblas_set_num_threads(1); // an actor's work stays on its thread
+    if (auto why = native_.prepare())
+      return why;
     if (auto why = cluster_.prepare(config_))
       return why;
     auto opened = open_store(with_.store, cluster_.writes());
@@ -108,13 +110,17 @@ public:
     gateway_->metrics_text = [this] { return metrics_text(); };
     auto server = http_server::open(
         reactor_,
-        std::make_shared<gate>(gate{gateway_->with.limits, with_.edge, *door_, services_->wall,
-                                    connect_sockets(*system_, gateway_), overload}),
+        std::make_shared<gate>(gate{
+            gateway_->with.limits, with_.edge, *door_, services_->wall,
+            connect_sockets(*system_, gateway_), overload,
+            [this](const refused_request& x, const char* why) { return trace_refusal(x, why); }}),
         std::move(tls_));
     if (!server)
       return to_failure(server.error());
     server_ = std::move(*server);
-    watch_files({std::move(keys), std::move(certificate)});
+    if (auto why = native_.open(frame_, gateway_, *door_))
+      return why;
+    watch_files({std::move(keys), std::move(certificate), std::move(frontends)});
     auto scheme = with_.edge.tls() ? "https://" : "http://";
     return cluster_.join(frame_, *gateway_, host_, scheme + address());
   }
@@ -127,12 +133,17 @@ public:
     cluster_.hand_over(*system_, *gateway_, now + with_.node.drain_timeout.count() / 2);
     gateway_->draining = true;
     server_->stop();
+    native_.leave();
     // Turns that wait still run; new ones are refused.
     auto all = drained(gateway_->admission, until);
     all = drained(host_, until) && all;
     // Answers are on their way to their sockets, and memory calls to theirs.
-    server_->drain(caf::timespan{
-        std::clamp<int64_t>(until - monotonic_nanos(), shortest_goodbye, longest_goodbye)});
+    auto goodbye = [until] {
+      return caf::timespan{
+          std::clamp<int64_t>(until - monotonic_nanos(), shortest_goodbye, longest_goodbye)};
+    };
+    server_->drain(goodbye());
+    native_.drain(goodbye());
     drain_store();
     cluster_.leave(*system_, *gateway_);
     stop();
@@ -157,8 +168,13 @@ private:
     frame_.keep(
         system_->spawn<caf::detached>(file_watcher, std::move(files), file_watch_interval, [this] {
           if (door_->changed(services_->wall()))
-            server_->check_callers();
+            check_callers();
         }));
+  }
+
+  void check_callers() {
+    server_->check_callers();
+    native_.check_callers();
   }
 
   void reload_certificate() {
@@ -261,6 +277,17 @@ private:
                                           with_.admission.hold_refusals, refused);
   }
 
+  /// Runs on the reactor's thread.
+  std::string trace_refusal(const refused_request& x, const char* why) {
+    auto now = monotonic_nanos();
+    auto ctx = services_->new_flow(now, 0, x.level);
+    ctx.tenant = x.tenant;
+    if (auto given = context_from_traceparent(x.traceparent))
+      ctx.join(*given);
+    services_->flows.note(ctx, 0, "gateway", why, now, outcome::refused);
+    return trace_id(ctx);
+  }
+
   std::string metrics_text() {
     auto text = prometheus::TextSerializer{}.Serialize(services_->metrics.Collect());
     text += prometheus::TextSerializer{}.Serialize(places_->metrics->Collect());
@@ -275,6 +302,10 @@ private:
       text += fmt::format("# HELP sotto_sockets Sockets that are open\n"
                           "# TYPE sotto_sockets gauge\nsotto_sockets {}\n",
                           server_->counts()->open.load());
+    if (native_.on())
+      text += fmt::format("# HELP sotto_frontends C++ frontends that are linked\n"
+                          "# TYPE sotto_frontends gauge\nsotto_frontends {}\n",
+                          native_.open_sockets());
     return text;
   }
 
@@ -308,9 +339,11 @@ private:
     // Connections that were cut still cancel their turns through the gateway.
     system_->await_all_actors_done();
     server_.reset(); // FILE WATCHER may have been at it
+    native_.close();
     if (gateway_) {
       gateway_->partitions.clear();
       gateway_->admission = admission_actor{};
+      gateway_->turns = turn_home_actor{};
       gateway_->emotion = emotion_actor{};
       gateway_->emotions.clear();
       gateway_->embedding = embedding_actor{};
@@ -351,6 +384,7 @@ private:
   std::unique_ptr<access> door_;
   http_server::tls_context tls_;
   std::shared_ptr<http_server> server_;
+  native_port native_{with_};
 };
 
 } // namespace

@@ -112,7 +112,13 @@ failure node_cluster::open(node_frame& in, gateway_handles& to) {
     to.partitions.fill(with_.node.partitions, {});
     return {};
   }
-  route_ = in.keep(in.system->spawn(route, with_.link, with_.node.partitions));
+  route_parts ways;
+  ways.options = with_.link;
+  ways.partitions = with_.node.partitions;
+  ways.gate = [&to] { return turn_gate_actor{to.admission}; };
+  ways.lease = serving_;
+  route_ = in.keep(in.system->spawn(route, std::move(ways)));
+  to.turns = route_;
   to.partitions.fill(with_.node.partitions, route_, serving_);
   to.unready = joining;
   link_parts parts;
@@ -180,6 +186,7 @@ failure node_cluster::join(node_frame& in, gateway_handles& to, const partition_
   setup.serving = serving_;
   setup.give_up = give_up;
   to.membership = in.keep(in.system->spawn<caf::detached>(membership, std::move(setup), host));
+  caf::anon_send<caf::message_priority::high>(links_, context{}, atom::suspect_v, to.membership);
   spdlog::info("node {} listens for its cluster on {}", with_.cluster.name, address_);
   return {};
 }

@@ -26,6 +26,8 @@ void refuse_unsupported(field_reader& fields) {
     fields.refuse("modalities", "must be [\"text\"]");
 }
 
+} // namespace
+
 std::string read_parameters(field_reader& fields) {
   auto kept = json::object();
   for (auto& x : number_parameters)
@@ -49,6 +51,8 @@ std::string read_parameters(field_reader& fields) {
   }
   return kept.empty() ? std::string{} : kept.dump();
 }
+
+namespace {
 
 /// The text of a message: a string, or parts of type text.
 std::string read_content(field_reader& fields, size_t most) {
@@ -186,7 +190,8 @@ std::vector<std::string> read_input(field_reader& fields, size_t most) {
 
 } // namespace
 
-surface::surface(const options& from) : limits(from.gateway) {
+surface::surface(const options& from)
+    : limits(from.gateway), turn_timeout(from.session.turn_timeout) {
   for (auto& x : from.personas) {
     personas.insert(x.name);
     persona_names.push_back(x.name);
@@ -203,7 +208,8 @@ surface::surface(const options& from) : limits(from.gateway) {
 }
 
 void speak_in(const std::string& group, bool no_conversation, turn_request& turn) {
-  turn.owner.owner = "channel:" + group;
+  turn.author = turn.owner.owner;
+  turn.owner.owner = std::string{group_prefix} + group;
   if (no_conversation)
     turn.conversation = group;
 }

@@ -5,6 +5,7 @@
 
 #include "config/options.hpp"
 #include "messages/error.hpp"
+#include "messages/json_input.hpp"
 #include "messages/turn.hpp"
 #include "nodes/http_types.hpp"
 #include "nodes/quick_fields.hpp"
@@ -27,6 +28,7 @@ struct surface {
   uint32_t embedding_dimensions = 0;
   std::string default_persona;
   gateway_options limits;
+  caf::timespan turn_timeout;
 };
 
 /// Name of the embedder that every node has.
@@ -45,6 +47,10 @@ struct chat_call {
 /// Puts a turn of its owner's into the conversation of a group, or into `turn.conversation` there.
 /// A group remembers for itself: what was said in private must not be recalled before others.
 void speak_in(const std::string& group, bool no_conversation, turn_request& turn);
+
+/// The parameters of a generation that are passed on to providers, as a JSON object; others are
+/// left out.
+std::string read_parameters(field_reader& fields);
 
 /// The fields of a body, read with a tree; `why` says what is wrong.
 chat_fields read_chat_fields(std::string_view body, size_t max_text, failure& why);

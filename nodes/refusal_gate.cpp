@@ -8,18 +8,32 @@ namespace sotto {
 namespace {
 
 constexpr int64_t window = 100'000'000;
+/// Refusals held at most: who hung up is among them for as long as others.
+constexpr size_t most_held = 16'384;
 
 } // namespace
 
-void refusal_gate::refuse(priority level, bool again, std::function<void()> answer) {
+void refusal_gate::refuse(priority level, bool again, std::function<void()> answer,
+                          std::function<void()> drop) {
   load_->refused_early.fetch_add(1, std::memory_order_relaxed);
   if (refused_)
     refused_(level);
   if (hold_ == 0 || (!again && may_answer_now()))
     return answer();
-  held_.push_back({monotonic_nanos() + hold_, std::move(answer)});
+  if (held_.size() >= most_held)
+    drop_oldest();
+  held_.push_back({monotonic_nanos() + hold_, std::move(answer), std::move(drop)});
   if (held_.size() == 1)
     arm();
+}
+
+bool refusal_gate::drop_oldest() {
+  if (held_.empty())
+    return false;
+  auto oldest = std::move(held_.front());
+  held_.pop_front(); // the timer comes for the next one, too early perhaps, and is set again
+  oldest.drop();
+  return true;
 }
 
 bool refusal_gate::may_answer_now() {

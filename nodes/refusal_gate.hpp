@@ -21,7 +21,8 @@ namespace sotto {
 /// A refusal is told at once only to a connection that was not refused just before, and only to so
 /// many in a second; all others wait for `hold`, during which nothing is read from them. So a
 /// client that asks again at once is slowed down to what its connections allow, and what remains of
-/// the cores serves turns.
+/// the cores serves turns. A client that comes on a new connection each time gets no further: what
+/// is held gives way to connections for which there would be no room.
 class refusal_gate : public std::enable_shared_from_this<refusal_gate> {
 public:
   /// `refused` is told of every refusal.
@@ -29,12 +30,15 @@ public:
                std::function<void(priority)> refused)
       : load_(std::move(load)), hold_(hold.count()), refused_(std::move(refused)), timer_(io) {}
 
-  /// Whether a turn of this level is refused now.
-  bool refuses(priority level) const { return load_->refuses(level); }
+  /// Whether a turn of this level and tenant is refused now.
+  bool refuses(priority level, uint64_t tenant) const { return load_->refuses(level, tenant); }
 
-  /// Counts a refusal, and calls `answer` at once or when it was held long enough. `again`: the
-  /// connection's request before was refused too.
-  void refuse(priority level, bool again, std::function<void()> answer);
+  /// Counts a refusal, and calls `answer` at once or when it was held long enough; or `drop`, where
+  /// its place is needed before. `again`: the connection's request before was refused too.
+  void refuse(priority level, bool again, std::function<void()> answer, std::function<void()> drop);
+
+  /// Makes room: the refusal that was held longest is not answered. False where none is held.
+  bool drop_oldest();
 
   uint32_t retry_after() const { return load_->retry_after.load(std::memory_order_relaxed); }
 
@@ -49,6 +53,7 @@ private:
   struct held_answer {
     int64_t due;
     std::function<void()> answer;
+    std::function<void()> drop;
   };
 
   std::shared_ptr<node_load> load_;

@@ -80,6 +80,8 @@ failure insert(store& to, memory_write x) {
     for (auto i = at; i < end; ++i) {
       some.memories.push_back(std::move(x.memories[i]));
       some.vectors.push_back(std::move(x.vectors[i]));
+      if (!x.authors.empty())
+        some.authors.push_back(std::move(x.authors[i]));
     }
     if (auto why = write_one(to, some))
       return why;
@@ -127,8 +129,8 @@ void put_in_order(memory_write& x) {
 bool same(memory_write a, memory_write b) {
   put_in_order(a);
   put_in_order(b);
-  return same(a.memories, b.memories) && a.vectors == b.vectors && same(a.turns, b.turns)
-         && same(a.summaries, b.summaries);
+  return same(a.memories, b.memories) && a.vectors == b.vectors && a.authors == b.authors
+         && same(a.turns, b.turns) && same(a.summaries, b.summaries);
 }
 
 failure check_empty(store_view& to) {

@@ -6,6 +6,8 @@
 #include <variant>
 #include <vector>
 
+#include <caf/actor_control_block.hpp>
+
 #include "messages/context.hpp"
 #include "messages/error.hpp"
 
@@ -17,11 +19,13 @@ class array_call {
 public:
   using outcome = std::variant<std::vector<Out>, failure>;
 
-  array_call(context ctx, std::vector<In> items, std::function<void(outcome)> answer)
-      : ctx_(std::move(ctx)), items_(std::move(items)), results_(items_.size()),
-        left_(items_.size()), answer_(std::move(answer)) {}
+  array_call(context ctx, caf::strong_actor_ptr asker, std::vector<In> items,
+             std::function<void(outcome)> answer)
+      : ctx_(std::move(ctx)), asker_(std::move(asker)), items_(std::move(items)),
+        results_(items_.size()), left_(items_.size()), answer_(std::move(answer)) {}
 
   const context& ctx() const { return ctx_; }
+  const caf::strong_actor_ptr& asker() const { return asker_; }
   size_t size() const { return items_.size(); }
   const In& operator[](size_t place) const { return items_[place]; }
 
@@ -71,6 +75,7 @@ private:
   }
 
   context ctx_;
+  caf::strong_actor_ptr asker_;
   std::vector<In> items_;
   std::vector<Out> results_;
   size_t next_ = 0;

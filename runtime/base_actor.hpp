@@ -9,8 +9,9 @@
 #include <caf/typed_event_based_actor.hpp>
 
 #include "messages/actors.hpp"
-#include "runtime/level_queue.hpp"
 #include "runtime/services.hpp"
+#include "runtime/small_mutex.hpp"
+#include "runtime/sparse_queue.hpp"
 
 namespace sotto {
 
@@ -34,7 +35,7 @@ public:
   template <class... Ts>
   explicit base_actor(caf::actor_config& cfg, Ts&&... xs)
       : Base(cfg, std::forward<Ts>(xs)...), services_(services_of(this->home_system())),
-        waiting_(services_.mailbox_bound), spans_(services_.next_id()) {}
+        spans_(services_.next_id()) {}
 
   node_services& services() { return services_; }
 
@@ -52,6 +53,10 @@ public:
     result.clock = ++clock_;
     return result;
   }
+
+  /// The actor of this type whose message this thread serves. For behaviours that all actors of a
+  /// type share, in place of what each would hold of its own; of use in its handlers only.
+  static base_actor& serving() { return *serving_; }
 
   /// Messages that wait in the five levels.
   size_t backlog() {
@@ -76,7 +81,7 @@ public:
         why = {ec::unavailable, "the receiver has stopped", {}};
         evicted = entry{std::move(x), nanos()};
       } else {
-        evicted = waiting_.push(level, entry{std::move(x), nanos()});
+        evicted = waiting_.push(level, entry{std::move(x), nanos()}, services_.mailbox_bound);
       }
       announce = waiting_.size() > count;
     }
@@ -88,8 +93,12 @@ public:
 
   // Runs on the actor's thread: every message passes here.
   caf::invoke_message_result consume(caf::mailbox_element& x) override {
-    if (!is_token(x))
-      return observe(x, 0, 0);
+    serving_ = this;
+    if (!is_token(x)) {
+      auto result = observe(x, 0, 0);
+      forget_answers();
+      return result;
+    }
     std::optional<entry> next;
     size_t behind = 0;
     {
@@ -109,7 +118,7 @@ public:
 
   // Runs once, when the actor has ended: what still waits is answered.
   bool cleanup(caf::error&& reason, caf::execution_unit* host) override {
-    level_queue<entry> left{0};
+    sparse_queue<entry> left;
     {
       std::lock_guard guard{mutex_};
       stopped_ = true;
@@ -173,10 +182,18 @@ private:
     record.enqueued = enqueued;
   }
 
+  /// CAF keeps the room of all answers that ever were waited for at the same time.
+  void forget_answers() {
+    if (auto& kept = this->multiplexed_responses_.container(); kept.empty())
+      kept.shrink_to_fit();
+  }
+
+  static inline thread_local base_actor* serving_ = nullptr;
+
   node_services& services_;
-  std::mutex mutex_;
+  small_mutex mutex_;
   bool stopped_ = false;
-  level_queue<entry> waiting_;
+  sparse_queue<entry> waiting_;
   splitmix spans_;
   uint64_t clock_ = 0;
 };

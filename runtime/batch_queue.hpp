@@ -16,7 +16,8 @@ namespace sotto {
 /// How the items of an operation relate.
 template <class In>
 struct batch_keys {
-  /// Items with the same text are computed once, for all who wait; empty: equal to nothing.
+  /// Items of one tenant with the same text are computed once, for all who wait; empty: equal to
+  /// nothing. What two tenants ask is never one: neither can time what the other asks.
   std::function<std::string(const In&)> equality = [](const In&) { return std::string{}; };
   /// Items with the same figure lie side by side in a batch.
   std::function<uint64_t(const In&)> similarity = [](const In&) { return uint64_t{0}; };
@@ -61,6 +62,10 @@ public:
     uint64_t number = 0;
     /// Valid until the batch is finished or has failed; empty: nothing waits.
     std::vector<const In*> items;
+    /// Whose each is.
+    std::vector<uint64_t> tenants{};
+    /// The last deadline of all who wait for it; 0: somebody has none.
+    int64_t deadline = 0;
   };
 
   explicit batch_queue(batch_keys<In> keys = {}, queue_limits limits = {})
@@ -79,6 +84,7 @@ public:
     auto number = next_job_;
     const std::string* key = nullptr;
     if (auto text = keys_.equality(x.input); !text.empty()) {
+      text.append(reinterpret_cast<const char*>(&x.what.tenant), sizeof x.what.tenant);
       auto [at, isnew] = by_key_.try_emplace(std::move(text), number);
       key = &at->first;
       number = at->second;
@@ -87,6 +93,7 @@ public:
     if (number == next_job_) {
       ++next_job_;
       ++waiting_jobs_;
+      job.tenant = x.what.tenant;
       job.group = keys_.similarity(x.input);
       job.cost = keys_.cost(x.input);
       job.input = std::move(x.input);
@@ -98,6 +105,16 @@ public:
     add_asker(number, job, {ticket, x.deadline, now, x.what}, now, out);
     return ticket;
   }
+
+  /// The batch under way that a ticket's item is in; 0: it waits.
+  uint64_t batch_of(uint64_t ticket) const {
+    auto at = jobs_.find(ticket >> asker_bits);
+    return at == jobs_.end() || at->second.state != stage::running ? 0 : at->second.batch;
+  }
+
+  /// Whether whoever holds a ticket is no more: as if they had cancelled. Asked before an item is
+  /// run; may be empty.
+  std::function<bool(uint64_t ticket)> gone{};
 
   /// The next batch: at most `most` items, cut after the one that reaches `most_cost`.
   batch cut(size_t most, double most_cost, int64_t now, answers& out) {
@@ -198,6 +215,9 @@ private:
     In input{};
     /// In `by_key_`; nothing where it is equal to nothing.
     const std::string* key = nullptr;
+    uint64_t tenant = 0;
+    /// The batch it runs in.
+    uint64_t batch = 0;
     uint64_t group = 0;
     double cost = 1;
     stage state = stage::waiting;
@@ -252,6 +272,10 @@ private:
       return false;
     auto& askers = at->second.askers;
     std::erase_if(askers, [&](auto& x) {
+      if (gone && gone(x.ticket)) {
+        ++counts_.cancelled[index(x.what.level)];
+        return true;
+      }
       if (x.deadline == 0 || now <= x.deadline)
         return false;
       ++counts_.late[index(x.what.level)];
@@ -277,6 +301,8 @@ private:
       std::stable_sort(sorted.begin(), sorted.end(), by_group);
     result.number = next_batch_++;
     result.items.reserve(sorted.size());
+    result.tenants.reserve(sorted.size());
+    auto forever = false;
     for (size_t i = 0; i < sorted.size(); ++i) {
       chosen[i] = sorted[i].first;
       auto& job = *sorted[i].second;
@@ -284,8 +310,16 @@ private:
         for (auto& y : job.askers)
           counts_.waited[index(y.what.level)] += static_cast<uint64_t>(now - y.since);
       job.state = stage::running;
+      job.batch = result.number;
+      for (auto& y : job.askers) {
+        forever = forever || y.deadline == 0;
+        result.deadline = std::max(result.deadline, y.deadline);
+      }
       result.items.push_back(&job.input);
+      result.tenants.push_back(job.tenant);
     }
+    if (forever)
+      result.deadline = 0;
     waiting_jobs_ -= chosen.size();
     ++counts_.batches;
     counts_.items += chosen.size();

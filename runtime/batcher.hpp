@@ -45,6 +45,7 @@ public:
     places_ = std::move(places);
     stats_ = places_->metrics->add(what_->name);
     queue_ = std::make_unique<queue>(what_->keys, what_->queue);
+    queue_->gone = [this](uint64_t ticket) { return drop_if_gone(ticket); };
     arrays_ = std::make_unique<priority_queue<std::shared_ptr<array>>>(what_->queue);
     policy_ = batch_policy{what_->limits};
     profile_ = work_profile{places_->pinned(what_->name)};
@@ -126,7 +127,8 @@ private:
       return promise;
     }
     auto x = std::make_shared<array>(
-        ctx, std::move(xs), [promise, form = std::move(form)](typename array::outcome all) mutable {
+        ctx, asker_of(promise), std::move(xs),
+        [promise, form = std::move(form)](typename array::outcome all) mutable {
           if (auto* results = std::get_if<std::vector<Out>>(&all))
             promise.deliver(form(std::move(*results)));
           else
@@ -146,9 +148,39 @@ private:
     auto now = self_->nanos();
     latest_ = ctx;
     policy_.arrived(now);
-    auto ticket = queue_->submit({std::move(x), {ctx.level, 0}, ctx.deadline}, now, out_);
+    auto ticket = queue_->submit({std::move(x), {ctx.level, ctx.tenant}, ctx.deadline}, now, out_);
     waiting_.emplace(ticket, std::move(who));
+    if (auto at = running_.find(queue_->batch_of(ticket)); at != running_.end())
+      prolong(*at->second, ctx.deadline);
     answer_all();
+  }
+
+  static void prolong(batch_run<In, Out>& x, int64_t deadline) {
+    auto until = x.wanted_until.load(std::memory_order_relaxed);
+    if (until != 0 && (deadline == 0 || deadline > until))
+      x.wanted_until.store(deadline, std::memory_order_relaxed);
+  }
+
+  static const caf::strong_actor_ptr& asker_of(const caf::response_promise& x) {
+    return x.source();
+  }
+
+  static bool is_gone(const caf::strong_actor_ptr& asker) {
+    return asker && asker->get()->getf(caf::abstract_actor::is_terminated_flag);
+  }
+
+  /// Nobody computes for an actor that has ended: a client that hung up.
+  bool drop_if_gone(uint64_t ticket) {
+    auto at = waiting_.find(ticket);
+    if (at == waiting_.end())
+      return false;
+    auto* of = at->second.of.get();
+    if (!is_gone(of ? of->asker() : asker_of(at->second.promise)))
+      return false;
+    auto who = std::move(at->second);
+    waiting_.erase(at);
+    answer(who, failure{ec::cancelled, "nobody waits for the answer", {}});
+    return true;
   }
 
   void answer_all() {
@@ -209,7 +241,7 @@ private:
       auto most = here ? policy_.size() : what_->limits.max_items;
       auto next = queue_->cut(most, what_->most_cost, self_->nanos(), out_);
       if (!next.items.empty())
-        execute(next.number, next.items);
+        execute(next.number, next.items, std::move(next.tenants), next.deadline);
       answer_all();
     }
     serve_array(here);
@@ -221,7 +253,7 @@ private:
     if (arrays_->empty() || (!here && running_.size() >= what_->max_running))
       return;
     auto x = *arrays_->pop(self_->nanos());
-    if (x->ctx().late(self_->nanos())) {
+    if (x->ctx().late(self_->nanos()) || is_gone(x->asker())) {
       x->give_up({ec::timeout, "the deadline passed while the rest of the array waited", {}});
       return end(*x);
     }
@@ -236,7 +268,7 @@ private:
     if (to < x->size())
       wait(x);
     latest_ = x->ctx();
-    execute(number, items);
+    execute(number, items, std::vector<uint64_t>(items.size(), x->ctx().tenant), x->ctx().deadline);
     if (!arrays_->empty())
       announce();
   }
@@ -244,12 +276,13 @@ private:
   // By level, for every slice anew. There is room: `ask_all` bounds the items of all by this
   // figure.
   void wait(const std::shared_ptr<array>& x) {
-    arrays_->push(x, {x->ctx().level, 0}, self_->nanos());
+    arrays_->push(x, {x->ctx().level, x->ctx().tenant}, self_->nanos());
   }
 
   // -- running -----------------------------------------------------------------------------------
 
-  void execute(uint64_t number, const std::vector<const In*>& items) {
+  void execute(uint64_t number, const std::vector<const In*>& items, std::vector<uint64_t> tenants,
+               int64_t deadline) {
     auto lane = this->lane();
     if (!what_->start && lane == work_lane::here)
       return execute_here(number, items);
@@ -257,8 +290,10 @@ private:
     job->ctx = self_->child(latest_);
     job->lane = what_->start ? work_lane::here : lane;
     job->ctx.deadline = 0; // whoever asked has a deadline, what they share has none
+    job->wanted_until = deadline;
     for (auto* x : items)
       job->items.push_back(*x);
+    job->tenants = std::move(tenants);
     Handle me{self_};
     job->done = [me, number, ctx = job->ctx] {
       caf::anon_send<caf::message_priority::high>(me, ctx, atom::completed_v, number);

@@ -54,13 +54,19 @@ bool set_serial(X509* to) {
   return number && BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(to)) != nullptr;
 }
 
-x509_ptr blank(const std::string& name, EVP_PKEY* key, uint32_t days) {
+bool add_to_name(X509* to, const char* what, const std::string& text) {
+  return text.empty()
+         || X509_NAME_add_entry_by_txt(X509_get_subject_name(to), what, MBSTRING_UTF8,
+                                       reinterpret_cast<const unsigned char*>(text.data()),
+                                       static_cast<int>(text.size()), -1, 0)
+                == 1;
+}
+
+x509_ptr blank(const std::string& name, EVP_PKEY* key, uint32_t days,
+               const std::string& tenant = {}) {
   x509_ptr x{X509_new()};
-  auto* subject = X509_get_subject_name(x.get());
-  auto named = X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8,
-                                          reinterpret_cast<const unsigned char*>(name.data()),
-                                          static_cast<int>(name.size()), -1, 0);
-  if (X509_set_version(x.get(), 2) != 1 || !set_serial(x.get()) || named != 1
+  if (X509_set_version(x.get(), 2) != 1 || !set_serial(x.get())
+      || !add_to_name(x.get(), "O", tenant) || !add_to_name(x.get(), "CN", name)
       || !X509_gmtime_adj(X509_getm_notBefore(x.get()), head_start)
       || !X509_gmtime_adj(X509_getm_notAfter(x.get()), static_cast<long>(days) * day)
       || X509_set_pubkey(x.get(), key) != 1)
@@ -111,10 +117,18 @@ caf::expected<certificate_pair> make_authority(const std::string& name, uint32_t
   return write_out(x.get(), key.get());
 }
 
-caf::expected<certificate_pair> make_certificate(const certificate_pair& authority,
-                                                 const std::string& name,
-                                                 const std::vector<std::string>& hosts,
-                                                 uint32_t days) {
+namespace {
+
+/// What a certificate is for, beside its name.
+struct certificate_use {
+  std::string tenant;
+  const char* extended;
+  /// May be empty.
+  std::string hosts;
+};
+
+caf::expected<certificate_pair> sign(const certificate_pair& authority, const std::string& name,
+                                     const certificate_use& use, uint32_t days) {
   ERR_clear_error();
   auto read = [](const std::string& x) {
     return bio_ptr{BIO_new_mem_buf(x.data(), static_cast<int>(x.size()))};
@@ -126,17 +140,34 @@ caf::expected<certificate_pair> make_certificate(const certificate_pair& authori
     return to_error(
         {ec::invalid, "the authority's certificate and key do not belong together", {}});
   key_ptr key{EVP_EC_gen("P-256")};
-  auto x = key ? blank(name, key.get(), days) : nullptr;
+  auto x = key ? blank(name, key.get(), days, use.tenant) : nullptr;
   if (!x || X509_set_issuer_name(x.get(), X509_get_subject_name(issuer.get())) != 1
       || !add_extension(x.get(), issuer.get(), NID_basic_constraints, "critical,CA:FALSE")
       || !add_extension(x.get(), issuer.get(), NID_key_usage, "critical,digitalSignature")
-      || !add_extension(x.get(), issuer.get(), NID_ext_key_usage, "serverAuth,clientAuth")
+      || !add_extension(x.get(), issuer.get(), NID_ext_key_usage, use.extended)
       || !add_extension(x.get(), issuer.get(), NID_subject_key_identifier, "hash")
       || !add_extension(x.get(), issuer.get(), NID_authority_key_identifier, "keyid")
-      || !add_extension(x.get(), issuer.get(), NID_subject_alt_name, names_of(name, hosts))
+      || (!use.hosts.empty()
+          && !add_extension(x.get(), issuer.get(), NID_subject_alt_name, use.hosts))
       || X509_sign(x.get(), signer.get(), EVP_sha256()) == 0)
     return failed("a certificate");
   return write_out(x.get(), key.get());
+}
+
+} // namespace
+
+caf::expected<certificate_pair> make_certificate(const certificate_pair& authority,
+                                                 const std::string& name,
+                                                 const std::vector<std::string>& hosts,
+                                                 uint32_t days) {
+  return sign(authority, name, {{}, "serverAuth,clientAuth", names_of(name, hosts)}, days);
+}
+
+caf::expected<certificate_pair> make_frontend_certificate(const certificate_pair& authority,
+                                                          const std::string& name,
+                                                          const std::string& tenant,
+                                                          uint32_t days) {
+  return sign(authority, name, {tenant, "clientAuth", {}}, days);
 }
 
 } // namespace sotto

@@ -27,4 +27,11 @@ caf::expected<certificate_pair> make_certificate(const certificate_pair& authori
                                                  const std::vector<std::string>& hosts,
                                                  uint32_t days);
 
+/// Makes a certificate for a C++ frontend: for the client's end only, which is what tells it from a
+/// node's (`frontend_of`). With a tenant it acts for that one and no other. Fails as
+/// `make_certificate` does.
+caf::expected<certificate_pair> make_frontend_certificate(const certificate_pair& authority,
+                                                          const std::string& name,
+                                                          const std::string& tenant, uint32_t days);
+
 } // namespace sotto

@@ -98,7 +98,7 @@ failure verify(const link_options& with, X509* certificate, X509_STORE* trusted,
 
 } // namespace
 
-failure check_link_files(const link_options& with) {
+failure check_link_files(const link_options& with, link_end whose) {
   ERR_clear_error();
   pem certificate_file, key_file, ca_file;
   for (auto& why : {open("certificate", with.certificate, certificate_file),
@@ -127,9 +127,12 @@ failure check_link_files(const link_options& with) {
   if (found == 0)
     return wrong("ca", with.ca, "no certificate in PEM could be read");
   ERR_clear_error(); // the end of the file is told as an error
-  for (auto purpose : {X509_PURPOSE_SSL_SERVER, X509_PURPOSE_SSL_CLIENT})
-    if (auto why = verify(with, certificate.get(), trusted.get(), purpose))
-      return why;
+  auto client = verify(with, certificate.get(), trusted.get(), X509_PURPOSE_SSL_CLIENT);
+  if (client || whose == link_end::node)
+    return client ? client
+                  : verify(with, certificate.get(), trusted.get(), X509_PURPOSE_SSL_SERVER);
+  if (X509_check_purpose(certificate.get(), X509_PURPOSE_SSL_SERVER, 0) == 1)
+    return wrong("certificate", with.certificate, "it is a node's, not a frontend's");
   return {};
 }
 

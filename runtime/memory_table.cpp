@@ -1,6 +1,9 @@
 #include "runtime/memory_table.hpp"
 
+#include <algorithm>
+
 #include "messages/partition.hpp"
+#include "runtime/store_checks.hpp"
 
 namespace sotto {
 
@@ -15,7 +18,8 @@ int memory_table::prepare(sqlite::connection& db, int64_t space) {
   next(find_owner_, "SELECT number FROM owners WHERE tenant = ? AND owner = ?");
   next(add_owner_, "INSERT INTO owners(tenant, owner, partition) VALUES(?, ?, ?)");
   next(add_memory_, "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, "
-                    "created, own, vector, space) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+                    "created, own, vector, space, author) "
+                    "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   next(put_turn_, "INSERT INTO turns(owner, conversation, key, text_hash, reply, created, details) "
                   "VALUES(?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text_hash = "
                   "excluded.text_hash, reply = excluded.reply, created = excluded.created, "
@@ -60,8 +64,9 @@ int memory_table::insert(const store_write& x) {
   auto nothing = x.memories.empty() && x.turns.empty() && x.summaries.empty();
   auto code = nothing ? SQLITE_OK : number_of(x.owner, true, number);
   for (size_t i = 0; code == SQLITE_OK && i < x.memories.size(); ++i)
-    code = insert_row(number, x.memories[i],
-                      x.vectors.empty() ? std::span<const float>{} : x.vectors[i]);
+    code = insert_row(
+        number, x.memories[i], x.vectors.empty() ? std::span<const float>{} : x.vectors[i],
+        x.authors.empty() ? std::string{} : stored_author(x.owner.tenant, x.authors[i]));
   if (code == SQLITE_OK)
     code = put_turns(number, x);
   return code == SQLITE_OK ? put_summaries(number, x) : code;
@@ -100,7 +105,8 @@ int memory_table::put_summaries(int64_t number, const store_write& x) {
   return code;
 }
 
-int memory_table::insert_row(int64_t number, const memory& m, std::span<const float> vector) {
+int memory_table::insert_row(int64_t number, const memory& m, std::span<const float> vector,
+                             const std::string& author) {
   // A bind can fail for lack of memory only, and then leaves a null, which no column but `vector`
   // takes.
   add_memory_.bind(1, number);
@@ -115,6 +121,7 @@ int memory_table::insert_row(int64_t number, const memory& m, std::span<const fl
   auto code = vector.empty() ? add_memory_.bind_null(10)
                              : add_memory_.bind_blob(10, vector.data(), vector.size_bytes());
   add_memory_.bind(11, vector.empty() ? 0 : space_);
+  add_memory_.bind(12, author);
   return code == SQLITE_OK ? add_memory_.run() : code;
 }
 
@@ -137,12 +144,17 @@ int memory_table::remove(const store_write& x) {
   int64_t number = 0;
   if (auto code = number_of(x.owner, false, number); code != SQLITE_OK || number == 0)
     return code;
-  remove_.bind(1, number);
-  remove_.bind(2, static_cast<int64_t>(x.seq));
+  auto code = SQLITE_OK;
+  for (size_t i = 0; code == SQLITE_OK && i < x.seqs.size(); ++i) {
+    remove_.bind(1, number);
+    remove_.bind(2, static_cast<int64_t>(x.seqs[i]));
+    code = remove_.run();
+  }
+  if (code != SQLITE_OK || x.seqs.empty())
+    return code;
   drop_summaries_.bind(1, number);
-  drop_summaries_.bind(2, static_cast<int64_t>(x.seq));
-  auto code = remove_.run();
-  return code == SQLITE_OK ? drop_summaries_.run() : code;
+  drop_summaries_.bind(2, static_cast<int64_t>(*std::min_element(x.seqs.begin(), x.seqs.end())));
+  return drop_summaries_.run();
 }
 
 int memory_table::forget(const store_write& x) {

@@ -29,7 +29,8 @@ public:
 
 private:
   int insert(const store_write& x);
-  int insert_row(int64_t number, const memory& m, std::span<const float> vector);
+  int insert_row(int64_t number, const memory& m, std::span<const float> vector,
+                 const std::string& author);
   int put_turns(int64_t number, const store_write& x);
   int put_summaries(int64_t number, const store_write& x);
   int embed(const store_write& x);

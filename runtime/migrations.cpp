@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t application_id = 0x536f746f;
 
 // Step n leads to schema n + 1. A released step is never changed: a new one is added.
-constexpr std::array<const char*, 4> steps{R"(
+constexpr std::array<const char*, 5> steps{R"(
   CREATE TABLE schema_version(version INTEGER NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE owners(
@@ -64,6 +64,19 @@ constexpr std::array<const char*, 4> steps{R"(
     text TEXT NOT NULL,
     upto INTEGER NOT NULL,
     PRIMARY KEY(owner, conversation)) WITHOUT ROWID;
+)",
+                                           // Whose a group's memories are, so that they go when
+                                           // their user is forgotten: until now those who spoke
+                                           // were told by name alone, and answered next. Only
+                                           // groups pay for the index.
+                                           R"(
+  ALTER TABLE memories ADD COLUMN author TEXT NOT NULL DEFAULT '';
+  UPDATE memories SET author = coalesce(
+      (SELECT tenant FROM owners WHERE number = memories.owner) || '/' || iif(own = 0, speaker,
+        (SELECT speaker FROM memories AS b WHERE b.owner = memories.owner
+          AND b.seq = memories.seq - 1 AND b.own = 0)), '')
+    WHERE owner IN (SELECT number FROM owners WHERE substr(owner, 1, 8) = 'channel:');
+  CREATE INDEX memories_by_author ON memories(author, owner) WHERE author <> '';
 )"};
 
 failure foreign(std::string_view path, int64_t found) {

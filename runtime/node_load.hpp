@@ -1,11 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
 #include <limits>
 
-#include "messages/context.hpp"
+#include "runtime/tenant_load.hpp"
 
 namespace sotto {
 
@@ -34,6 +35,19 @@ inline const char* to_string(overload_step x) {
   return overload_step_names[static_cast<size_t>(x)];
 }
 
+inline constexpr std::array<const char*, overload_steps> degraded_names{
+    "",
+    "overload:fewer_memories",
+    "overload:cached_context",
+    "overload:no_analysers",
+    "overload:builtin_responder",
+    "overload:refuse"};
+
+/// How replies and traces call what a step left out.
+inline const char* degraded_name(overload_step x) {
+  return degraded_names[static_cast<size_t>(x)];
+}
+
 /// How loaded a node is. Written by ADMISSION, read by whoever can spare it work; all members may
 /// be read from any thread.
 struct node_load {
@@ -44,16 +58,29 @@ struct node_load {
       x = no_limit;
   }
 
-  /// Whether a turn of this level would wait for too long.
-  bool refuses(priority level) const {
+  /// Whether a turn of this level and tenant would wait for too long, of those that share the node.
+  /// Tenants with turns that wait have equal shares of the room: while there is too much in all,
+  /// who fills their share is refused, and nobody else is. So who floods takes nothing from others,
+  /// and what waits is at most twice the room.
+  bool refuses(priority level, uint64_t tenant) const {
     auto i = static_cast<size_t>(level);
-    return ahead[i].load(std::memory_order_relaxed) >= room[i].load(std::memory_order_relaxed);
+    auto most = room[i].load(std::memory_order_relaxed);
+    if (ahead[i].load(std::memory_order_relaxed) < most)
+      return false;
+    return most == 0 || tenants.ahead(tenant, level) >= share(most);
+  }
+
+  /// A tenant's share of the room for a level.
+  uint32_t share(uint32_t most) const {
+    return std::max(most / std::max(tenants.active(), 1U), 1U);
   }
 
   std::atomic<overload_step> step{overload_step::normal};
   /// Waiting turns of a level and of those above it, and from how many on the level is refused.
   std::array<std::atomic<uint32_t>, priority_levels> ahead{};
   std::array<std::atomic<uint32_t>, priority_levels> room{};
+  /// The same by tenant.
+  tenant_load tenants;
   /// Seconds until those who were refused could be served.
   std::atomic<uint32_t> retry_after{1};
   /// Turns refused by sockets since the start.

@@ -1,12 +1,14 @@
 // OpenSSL keeps errors in a queue a thread, and SSL_get_error looks into it before it looks at the
 // call it is asked about. CAF never empties it, so that one failed handshake made the thread's next
 // healthy link look broken, and be dropped. These stand before the library's own: the program's
-// symbols are found first, also by shared libraries.
+// symbols are found first, also by shared libraries. Here too is the one place at which a
+// frontend's certificate can be kept from the cluster port.
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
 #include <dlfcn.h>
 
+#include "runtime/frontend_certificate.hpp"
 #include "runtime/secure_links.hpp"
 
 namespace {
@@ -35,7 +37,12 @@ int SSL_write(SSL* ssl, const void* from, int size) {
 int SSL_accept(SSL* ssl) {
   static const auto real = next<int (*)(SSL*)>("SSL_accept");
   ERR_clear_error();
-  return real(ssl);
+  auto result = real(ssl);
+  if (result != 1 || !sotto::turns_away(ssl))
+    return result;
+  // CAF looks at no certificate itself: to it this is a handshake that failed.
+  ERR_raise(ERR_LIB_SSL, SSL_R_CERTIFICATE_VERIFY_FAILED);
+  return -1;
 }
 
 int SSL_connect(SSL* ssl) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -36,6 +37,8 @@ struct batch_run final : any_batch {
 
   context ctx;
   std::vector<In> items;
+  /// Whose each item is (`context::tenant`): what is kept of one is for them alone.
+  std::vector<uint64_t> tenants{};
   /// One result an item in order, or why the whole failed.
   std::variant<std::vector<result>, failure> outcome;
   work_lane lane = work_lane::here;
@@ -43,6 +46,14 @@ struct batch_run final : any_batch {
   work_sample took;
   /// To be called once, on any thread, when `outcome` is there.
   std::function<void()> done;
+  /// Until when somebody waits for any of it (nanoseconds; 0: without end). Who joins prolongs it.
+  std::atomic<int64_t> wanted_until{0};
+
+  /// Whether it is too late for everybody: what has not begun need not begin.
+  bool unwanted(int64_t now) const {
+    auto until = wanted_until.load(std::memory_order_relaxed);
+    return until != 0 && now > until;
+  }
 
   void refuse(failure why) override {
     outcome = std::move(why);

@@ -13,7 +13,7 @@ namespace {
 // What comes from users is bytea: text takes neither a zero byte nor, in a database of another
 // encoding, every letter; and bytes are ordered the same on every machine. Who looks by hand:
 // convert_from(text, 'UTF8').
-constexpr std::array<const char*, 1> steps{R"(
+constexpr std::array<const char*, 2> steps{R"(
   CREATE TABLE schema_version(version bigint NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE cluster(
@@ -86,6 +86,16 @@ constexpr std::array<const char*, 1> steps{R"(
     number bigint NOT NULL,
     done boolean NOT NULL,
     changed timestamptz NOT NULL DEFAULT now());
+)",
+                                           // Whose a group's memories are (in SQLite's step 5 more
+                                           // of this).
+                                           R"(
+  ALTER TABLE memories ADD COLUMN author bytea NOT NULL DEFAULT '';
+  UPDATE memories m SET author = coalesce(o.tenant || '/'::bytea || CASE WHEN NOT m.own
+      THEN m.speaker ELSE (SELECT b.speaker FROM memories b WHERE b.owner = m.owner
+        AND b.seq = m.seq - 1 AND NOT b.own) END, '')
+    FROM owners o WHERE o.number = m.owner AND substring(o.owner FROM 1 FOR 8) = 'channel:'::bytea;
+  CREATE INDEX memories_by_author ON memories(author, owner) WHERE author <> '';
 )"};
 
 failure wrong(const postgres::connection& db, std::string_view why) {

@@ -1,11 +1,13 @@
 #include "runtime/postgres_table.hpp"
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <unordered_map>
 #include <unordered_set>
 
 #include "messages/partition.hpp"
+#include "runtime/store_checks.hpp"
 
 namespace sotto {
 
@@ -29,11 +31,13 @@ const statement add_owners{
 
 const statement add_memories{
     "INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, created, own, "
-    "vector, space) SELECT " NUMBER_OF_X ", seq, id, text, speaker, conversation, metadata, "
-    "created, own <> 0, vector, CASE WHEN vector IS NULL THEN 0 ELSE $12::bigint END FROM "
+    "vector, space, author) SELECT " NUMBER_OF_X
+    ", seq, id, text, speaker, conversation, metadata, "
+    "created, own <> 0, vector, CASE WHEN vector IS NULL THEN 0 ELSE $12::bigint END, author FROM "
     "unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::bytea[], $5::bytea[], $6::bytea[], "
-    "$7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bytea[]) AS x(tenant, owner, seq, "
-    "id, text, speaker, conversation, metadata, created, own, vector)",
+    "$7::bytea[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bytea[], $13::bytea[]) AS "
+    "x(tenant, owner, seq, id, text, speaker, conversation, metadata, created, own, vector, "
+    "author)",
     "add_memories"};
 
 const statement drop_turns{
@@ -201,8 +205,10 @@ void queue_removes(connection& db, writes_view writes) {
   columns all;
   numbers seqs;
   for (auto x : writes) {
-    all.add(x->owner);
-    seqs.push_back(static_cast<int64_t>(x->seq));
+    for (auto seq : x->seqs) {
+      all.add(x->owner);
+      seqs.push_back(static_cast<int64_t>(seq));
+    }
   }
   auto rows = all.begin().numbers(seqs);
   db.queue(remove_memories, rows);
@@ -279,8 +285,9 @@ void postgres_table::queue_owners(connection& db, writes_view writes) const {
 
 void postgres_table::queue_memories(connection& db, writes_view writes) const {
   columns all;
-  texts ids, text, speakers, conversations, metadata, vectors;
+  texts ids, text, speakers, conversations, metadata, vectors, authors;
   numbers seqs, created, own;
+  std::deque<std::string> names; // the texts' bytes stay where they are
   for (auto x : writes)
     for (size_t i = 0; i < x->memories.size(); ++i) {
       auto& m = x->memories[i];
@@ -294,6 +301,9 @@ void postgres_table::queue_memories(connection& db, writes_view writes) const {
       created.push_back(m.created);
       own.push_back(m.own ? 1 : 0);
       vectors.push_back(x->vectors.empty() ? std::string_view{} : bytes_of(x->vectors[i]));
+      authors.push_back(x->authors.empty()
+                            ? std::string_view{""}
+                            : names.emplace_back(stored_author(x->owner.tenant, x->authors[i])));
     }
   if (!all.empty())
     db.queue(add_memories, all.begin()
@@ -306,7 +316,8 @@ void postgres_table::queue_memories(connection& db, writes_view writes) const {
                                .numbers(created)
                                .numbers(own)
                                .byte_strings_or_null(vectors)
-                               .number(space_));
+                               .number(space_)
+                               .byte_strings(authors));
 }
 
 void postgres_table::queue_embeds(connection& db, writes_view writes) const {

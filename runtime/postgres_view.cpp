@@ -1,4 +1,5 @@
 #include "runtime/postgres_view.hpp"
+#include "runtime/store_checks.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -16,7 +17,7 @@ using postgres::statement;
 
 const statement find_memories{
     "SELECT seq, id, text, speaker, conversation, metadata, created, own, "
-    "CASE WHEN space = $3::bigint THEN vector END FROM memories WHERE owner = " OWNER_NUMBER
+    "CASE WHEN space = $3::bigint THEN vector END, author FROM memories WHERE owner = " OWNER_NUMBER
     " ORDER BY seq",
     "find_memories"};
 
@@ -26,6 +27,16 @@ const statement find_turns{"SELECT conversation, key, text_hash, reply, created,
 
 const statement find_summaries{
     "SELECT conversation, text, upto FROM summaries WHERE owner = " OWNER_NUMBER, "find_summaries"};
+
+// As in SQLite's view.
+const statement find_spoken{
+    "WITH RECURSIVE g(owner) AS (SELECT min(owner) FROM memories WHERE author = $1::bytea AND "
+    "author <> '' UNION ALL SELECT (SELECT min(m.owner) FROM memories m WHERE m.author = $1::bytea "
+    "AND m.author <> '' AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL) "
+    "SELECT o.owner, m.seq FROM g JOIN owners o ON o.number = g.owner AND o.partition = $2::bigint "
+    "JOIN memories m ON m.author = $1::bytea AND m.author <> '' AND m.owner = g.owner "
+    "ORDER BY o.number, m.seq",
+    "find_spoken"};
 
 const statement list_owners{
     "SELECT tenant, owner, (SELECT count(*) FROM memories m WHERE m.owner = o.number "
@@ -56,6 +67,8 @@ void read_memories(const result& rows, memory_write& to) {
     auto& vector = to.vectors.emplace_back(bytes.size() / sizeof(float));
     if (!vector.empty())
       std::memcpy(vector.data(), bytes.data(), vector.size() * sizeof(float));
+    if (is_group(to.owner))
+      to.authors.push_back(read_author(rows.text(i, 9)));
   }
 }
 
@@ -134,6 +147,24 @@ caf::expected<memory_write> postgres_view::load(const owner_key& owner) {
   read_memories((*found)[1], out);
   read_turns((*found)[2], out);
   read_summaries((*found)[3], out);
+  return out;
+}
+
+caf::expected<std::vector<spoken_lines>> postgres_view::spoken(const spoken_by& what) {
+  auto author = stored_author(what.user.tenant, what.user.owner);
+  auto found = collected([&](postgres::connection& db) {
+    db.queue(find_spoken, parameters{}.bytes(author).number(what.partition), format::binary);
+  });
+  if (!found)
+    return found.error();
+  auto& rows = found->front();
+  std::vector<spoken_lines> out;
+  for (int i = 0; i < rows.rows(); ++i) {
+    owner_key group{what.user.tenant, std::string{rows.text(i, 0)}};
+    if (out.empty() || out.back().group != group)
+      out.push_back({std::move(group), {}});
+    out.back().seqs.push_back(whole(rows, i, 1));
+  }
   return out;
 }
 

@@ -22,6 +22,7 @@ public:
 
   failure open();
   caf::expected<memory_write> load(const owner_key& owner) override;
+  caf::expected<std::vector<spoken_lines>> spoken(const spoken_by& what) override;
   caf::expected<std::vector<owner_vectors>> owners(const owner_key& after, size_t limit) override;
   caf::expected<std::vector<std::string>> spaces() override;
   /// PostgreSQL looks after itself; only a doubt is settled.

@@ -16,8 +16,8 @@ namespace sotto {
 /// What one waiting item is, for the queue.
 struct queue_class {
   priority level = priority::normal;
-  /// Whoever shares fairly within a level, e.g. a hash of the tenant's name.
-  uint32_t tenant = 0;
+  /// Whoever shares fairly within a level, e.g. `context::tenant`.
+  uint64_t tenant = 0;
 };
 
 struct queue_limits {
@@ -35,7 +35,11 @@ struct queue_limits {
 /// Where work waits. Weighted between five levels, round robin between the tenants of a level
 /// (Nagle, RFC 970), first in first out within a tenant; ageing; bounded. Every operation takes
 /// constant time (expected, for the tenant's look-up), `take_if` linear.
-/// Items live in one slab; an empty queue holds next to nothing.
+///
+/// When it is full, whoever has the most items in the lowest level gives way ("longest queue drop",
+/// Suter et al., INFOCOM 1998), found by remembering one line that was the longest when it last was
+/// seen (quasi-pushout, Lin and Shung 1997): so who floods refuses itself. Items live in one slab;
+/// an empty queue holds next to nothing.
 template <class T>
 class priority_queue {
 public:
@@ -48,15 +52,17 @@ public:
   /// Where an item stands: valid until it leaves the queue.
   using place = uint32_t;
 
-  /// Adds an item at `now` (nanoseconds). When full, the newest item of the lowest level gives way:
-  /// returns it, which may be `x` itself. Tells in `at` where `x` stands.
+  /// Adds an item at `now` (nanoseconds). When full, the newest item of the tenant with the most
+  /// items in the lowest level gives way: returns it, which may be `x` itself. Tells in `at` where
+  /// `x` stands.
   std::optional<T> push(T x, queue_class what, int64_t now, place* at = nullptr) {
     std::optional<T> refused;
     if (size_ >= limits_.bound) {
       auto lowest = lowest_level();
-      if (lowest <= index(what.level))
+      if (lowest < index(what.level) || !gives_way(lowest, what))
         return x;
-      refused = extract(levels_[lowest].newest);
+      auto& level = levels_[lowest];
+      refused = extract(level.lines[level.longest].last);
     }
     auto i = insert(std::move(x), what, now);
     if (at)
@@ -104,15 +110,17 @@ private:
 
   /// A tenant's items in one level; active ones form a ring by `after` and `before`.
   struct tenant_line {
-    uint32_t key = 0;
+    uint64_t key = 0;
     link first = none, last = none;
     link after = none, before = none;
+    uint32_t count = 0;
   };
 
   struct level_lines {
     std::vector<tenant_line> lines;
-    std::unordered_map<uint32_t, link> by_key;
+    std::unordered_map<uint64_t, link> by_key;
     link current = none; // the line served next
+    link longest = none; // of those seen of late
     link oldest = none, newest = none;
     size_t count = 0;
   };
@@ -124,6 +132,21 @@ private:
     while (i > 0 && levels_[i].count == 0)
       --i;
     return i;
+  }
+
+  /// Whether the longest line of the lowest level has to make room for an item of this class.
+  bool gives_way(size_t lowest, queue_class what) const {
+    if (lowest > index(what.level))
+      return true;
+    auto& level = levels_[lowest];
+    auto mine = level.by_key.find(what.tenant);
+    auto count = mine == level.by_key.end() ? 0 : level.lines[mine->second].count;
+    return count + 1 < level.lines[level.longest].count;
+  }
+
+  static void compare(level_lines& level, link line) {
+    if (level.longest == none || level.lines[line].count > level.lines[level.longest].count)
+      level.longest = line;
   }
 
   link insert(T x, queue_class what, int64_t now) {
@@ -146,6 +169,8 @@ private:
     } else {
       nodes_[n.prev].next = i;
     }
+    ++of.count;
+    compare(level, line);
     ++level.count;
     ++size_;
     return i;
@@ -159,6 +184,7 @@ private:
     auto& line = level.lines[n.tenant];
     (n.prev == none ? line.first : nodes_[n.prev].next) = n.next;
     (n.next == none ? line.last : nodes_[n.next].prev) = n.prev;
+    --line.count;
     if (line.first == none)
       deactivate(level, n.tenant);
     --level.count;
@@ -174,6 +200,7 @@ private:
         if (credit_[i] == 0 || level.count == 0)
           continue;
         --credit_[i];
+        compare(level, level.current);
         auto& line = level.lines[level.current];
         level.current = line.after;
         return line.first;
@@ -191,7 +218,7 @@ private:
     return result;
   }
 
-  link line_of(level_lines& level, uint32_t key) {
+  link line_of(level_lines& level, uint64_t key) {
     if (level.current != none && level.lines[level.current].key == key)
       return level.current;
     auto [at, isnew] = level.by_key.try_emplace(key, static_cast<link>(level.lines.size()));
@@ -218,6 +245,9 @@ private:
 
   void deactivate(level_lines& level, link i) {
     auto& line = level.lines[i];
+    // Any other that has something: which is the longest is seen soon.
+    if (level.longest == i)
+      level.longest = line.after == i ? none : line.after;
     if (line.after == i) {
       level.current = none;
       if (level.lines.size() > kept_tenants) {

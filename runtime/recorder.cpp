@@ -27,6 +27,18 @@ void recorder::record(const message_record& x) {
   to.version.store(version + 2, std::memory_order_release);
 }
 
+void recorder::note(const context& ctx, uint64_t receiver, const char* receiver_type,
+                    const char* what, int64_t now, outcome ended_as) {
+  message_record x;
+  x.ctx = ctx;
+  x.receiver = receiver;
+  x.receiver_type = receiver_type;
+  x.started = x.ended = now;
+  x.ended_as = ended_as;
+  x.note = what;
+  record(x);
+}
+
 bool recorder::read(const slot& from, message_record& to) const {
   auto before = from.version.load(std::memory_order_acquire);
   if (before == 0 || (before & 1) != 0)

@@ -30,16 +30,23 @@ struct message_record {
   /// Messages waiting behind this one when it was taken.
   uint32_t waiting = 0;
   outcome ended_as = outcome::served;
+  /// What befell the flow here, as a string literal: `overload:` and the step that left something
+  /// out or refused. Empty for a message. A note has no sender and takes no time.
+  const char* note = "";
 };
 
 /// Keeps the node's latest messages in a ring of fixed size. Any thread may record and read; no
 /// operation waits for another. A slot that is overwritten while it is read is left out.
 class recorder {
 public:
-  /// `capacity` is rounded up to a power of two; about 130 bytes each.
+  /// `capacity` is rounded up to a power of two; about 150 bytes each.
   explicit recorder(size_t capacity);
 
   void record(const message_record& x);
+
+  /// Records what befell a flow at `now`; both texts are string literals.
+  void note(const context& ctx, uint64_t receiver, const char* receiver_type, const char* what,
+            int64_t now, outcome ended_as = outcome::served);
 
   /// The kept records of one trace, or of all where both halves are zero, oldest first.
   std::vector<message_record> find(uint64_t trace_hi, uint64_t trace_lo) const;

@@ -13,10 +13,14 @@
 /// CAF's network layer, always with mutual TLS: in plain text one packet of a stranger ends it.
 namespace sotto {
 
+/// Whose files they are.
+enum class link_end : uint8_t { node, frontend };
+
 /// Reads the certificate, the key and the authority, and says what is wrong with them: a file that
 /// is missing or no PEM, a key of another certificate, a certificate that the authority did not
-/// sign, that is out of date, or that is not for both ends of a connection.
-failure check_link_files(const link_options& with);
+/// sign, that is out of date, or that is not for what its holder is: a node is both ends of a
+/// connection, a C++ frontend the client's and no other.
+failure check_link_files(const link_options& with, link_end whose = link_end::node);
 
 /// Has the system that is made with `config` speak to others. Nothing else of a node does: without
 /// this CAF opens no socket. Fails as `check_link_files` does.

@@ -1,4 +1,5 @@
 #include "runtime/sqlite_view.hpp"
+#include "runtime/store_checks.hpp"
 
 #include <cstring>
 #include <filesystem>
@@ -11,11 +12,22 @@ namespace {
 
 constexpr auto find_owner = "SELECT number FROM owners WHERE tenant = ? AND owner = ?";
 constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, metadata, created, "
-                               "own, iif(space = ?, vector, NULL) FROM memories "
+                               "own, iif(space = ?, vector, NULL), author FROM memories "
                                "WHERE owner = ? ORDER BY seq";
 constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created, details "
                             "FROM turns WHERE owner = ? ORDER BY created";
 constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
+
+// The groups of an author are stepped through in the index, one after another: their lines are read
+// of this partition's alone.
+constexpr auto find_spoken =
+    "WITH RECURSIVE g(owner) AS (SELECT min(owner) FROM memories WHERE author = ?1 AND author <> "
+    "'' "
+    "UNION ALL SELECT (SELECT min(m.owner) FROM memories m WHERE m.author = ?1 AND m.author <> '' "
+    "AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL) "
+    "SELECT o.owner, m.seq FROM g CROSS JOIN owners o ON o.number = g.owner AND o.partition = ?2 "
+    "CROSS JOIN memories m ON m.author = ?1 AND m.author <> '' AND m.owner = g.owner "
+    "ORDER BY o.number, m.seq";
 
 constexpr auto list_owners =
     "SELECT tenant, owner, (SELECT count(*) FROM memories WHERE memories.owner = owners.number "
@@ -75,6 +87,8 @@ failure sqlite_view::open() {
     code = summaries_.prepare(db_, find_summaries);
   if (code == SQLITE_OK)
     code = owners_.prepare(db_, list_owners);
+  if (code == SQLITE_OK)
+    code = spoken_.prepare(db_, find_spoken);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
@@ -123,6 +137,8 @@ int sqlite_view::read_memories(int64_t number, memory_write& result) {
     if (!blob.empty())
       std::memcpy(vector.data(), blob.data(), blob.size());
     result.memories.push_back(to_memory(memories_));
+    if (is_group(result.owner))
+      result.authors.push_back(read_author(memories_.text(9)));
   }
   return code;
 }
@@ -154,6 +170,24 @@ int sqlite_view::read_summaries(int64_t number, memory_write& result) {
     x.upto = static_cast<uint64_t>(summaries_.number(2));
   }
   return code;
+}
+
+caf::expected<std::vector<spoken_lines>> sqlite_view::spoken(const spoken_by& what) {
+  reset_later guard{spoken_};
+  auto author = stored_author(what.user.tenant, what.user.owner);
+  spoken_.bind(1, author);
+  spoken_.bind(2, int64_t{what.partition});
+  std::vector<spoken_lines> result;
+  auto code = SQLITE_ROW;
+  while ((code = spoken_.step()) == SQLITE_ROW) {
+    owner_key group{what.user.tenant, std::string{spoken_.text(0)}};
+    if (result.empty() || result.back().group != group)
+      result.push_back({std::move(group), {}});
+    result.back().seqs.push_back(static_cast<uint64_t>(spoken_.number(1)));
+  }
+  if (code != SQLITE_DONE)
+    return to_error(db_.explain(code));
+  return result;
 }
 
 caf::expected<std::vector<owner_vectors>> sqlite_view::owners(const owner_key& after,

@@ -18,10 +18,15 @@ public:
   virtual ~store_view() = default;
 
   /// Everything of an owner in order of `seq`, as of the last commit; nothing for an unknown
-  /// owner. `vectors` is as long as `memories`, an element is empty where none is stored. Fails
+  /// owner. `vectors` is as long as `memories`, an element is empty where none is stored; so are
+  /// `authors`, which are empty where the owner is no group. Fails
   /// with `ec::storage_failed`, or with `ec::unavailable` where the database is gone; so do the
   /// others.
   virtual caf::expected<memory_write> load(const owner_key& owner) = 0;
+
+  /// What a user said in the groups of a partition and what was answered to it, by group, as of the
+  /// last commit. Takes time by the number of the user's groups and of what is found.
+  virtual caf::expected<std::vector<spoken_lines>> spoken(const spoken_by& what) = 0;
 
   /// The owners behind `after` in order of tenant and owner, at most `limit`, each with the number
   /// of memories without a vector of the store's space. Reads their memories. Fails with

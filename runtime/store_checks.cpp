@@ -15,6 +15,8 @@ failure check(const store_write& x) {
     return {};
   if (!x.vectors.empty() && x.vectors.size() != x.memories.size())
     return {ec::invalid, "there must be no vectors or one a memory", "vectors"};
+  if (!x.authors.empty() && x.authors.size() != x.memories.size())
+    return {ec::invalid, "there must be no authors or one a memory", "authors"};
   for (auto& m : x.memories) {
     if (m.id.empty())
       return {ec::invalid, "a memory without an id cannot be stored", "id"};
@@ -25,6 +27,16 @@ failure check(const store_write& x) {
       return {ec::too_large, fmt::format("a memory is larger than {} bytes", max_field), "text"};
   }
   return {};
+}
+
+std::string stored_author(const std::string& tenant, const std::string& author) {
+  return author.empty() ? std::string{} : tenant + '/' + author;
+}
+
+std::string read_author(std::string_view stored) {
+  auto slash = stored.find('/');
+  return std::string{slash == std::string_view::npos ? std::string_view{}
+                                                     : stored.substr(slash + 1)};
 }
 
 } // namespace sotto

@@ -19,6 +19,7 @@ public:
 
   bool empty() const { return size_ == 0; }
   size_t size() const { return size_; }
+  size_t size(priority level) const { return levels_[index(level)].size(); }
   size_t weight() const { return weight_; }
 
   /// Adds an item. What does not fit is returned: the newest of the lowest levels, of its own level

@@ -53,7 +53,8 @@ void work_pool_state::init(self_pointer self, work_pool_settings settings) {
 }
 
 void work_pool_state::run(const context& ctx, work_job job) {
-  if (auto refused = waiting_->push({ctx, std::move(job)}, {ctx.level, 0}, self_->nanos())) {
+  if (auto refused =
+          waiting_->push({ctx, std::move(job)}, {ctx.level, ctx.tenant}, self_->nanos())) {
     refused_->Increment();
     refused->what.refuse({ec::overloaded, "too many jobs wait for a worker", {}});
   }

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "runtime/cluster_store.hpp"
 
@@ -38,6 +39,8 @@ struct memory_database {
   std::vector<partition_row> partitions;
   std::vector<int64_t> changed;
   std::map<const void*, std::function<void()>> listeners;
+  /// Rows that somebody has locked: claims leave them out.
+  std::set<uint32_t> locked;
   /// Statements served.
   uint64_t calls = 0;
 };
@@ -105,7 +108,7 @@ public:
       list got;
       for (auto& x : wish) {
         auto& row = db_->partitions[x.number];
-        if (row.epoch != x.epoch || !db_->takes(self_.name)
+        if (db_->locked.contains(x.number) || row.epoch != x.epoch || !db_->takes(self_.name)
             || !db_->live(self_.name, self_.incarnation)
             || (!row.node.empty() && !mine(row) && db_->live(row.node, row.incarnation)))
           continue;

@@ -101,7 +101,7 @@ inline store_write remove(std::string owner, uint64_t seq) {
   store_write x;
   x.what = store_write::kind::remove;
   x.owner = {"acme", std::move(owner)};
-  x.seq = seq;
+  x.seqs = {seq};
   return x;
 }
 

@@ -1,4 +1,5 @@
 #include "actors/admission_queue.hpp"
+#include "runtime/node_load.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -24,7 +25,7 @@ admission_limits limits(size_t running) {
   return x;
 }
 
-turn_class of(uint64_t conversation, priority level = priority::normal, uint32_t tenant = 0) {
+turn_class of(uint64_t conversation, priority level = priority::normal, uint64_t tenant = 0) {
   static uint64_t ticket = 0;
   turn_class x;
   x.name = {1, ++ticket};
@@ -158,15 +159,91 @@ TEST_CASE("a turn leaves by its deadline or by its name, wherever it waits") {
   CHECK(queue.next(80)->what.number == 2);
 }
 
+TEST_CASE("conversations of two tenants do not wait for each other, whatever their names hash to") {
+  queue_of_turns queue{limits(2)};
+  queue.add({1, 0}, of(1, priority::normal, 10), 0);
+  queue.add({1, 1}, of(1, priority::normal, 11), 0);
+  CHECK(queue.next(0));
+  CHECK(queue.next(0));
+}
+
+namespace {
+
+/// A node at the step that refuses, which serves `capacity` turns a tick and has room for twice
+/// that. Tenants offer so many a tick, each turn a conversation of its own.
+std::map<uint64_t, std::pair<double, double>> served_and_refused(std::map<uint64_t, int> offered,
+                                                                 uint64_t seed) {
+  constexpr int capacity = 100, ticks = 400, warm = 40;
+  node_load load;
+  load.room[static_cast<size_t>(priority::normal)] = 2 * capacity;
+  queue_of_turns queue{limits(1), &load.tenants};
+  splitmix random{seed};
+  std::map<uint64_t, std::pair<double, double>> result;
+  std::vector<uint64_t> turns;
+  for (auto& [tenant, count] : offered)
+    turns.insert(turns.end(), static_cast<size_t>(count), tenant);
+  uint64_t conversation = 0;
+  auto publish = [&] {
+    load.ahead[static_cast<size_t>(priority::normal)] = static_cast<uint32_t>(queue.queued());
+  };
+  for (int tick = 0; tick < ticks; ++tick) {
+    for (size_t i = turns.size(); i > 1; --i)
+      std::swap(turns[i - 1], turns[random() % i]);
+    size_t arrived = 0;
+    for (int served = 0; served < capacity; ++served) {
+      for (; arrived < turns.size() * static_cast<size_t>(served + 1) / capacity; ++arrived) {
+        auto tenant = turns[arrived];
+        publish();
+        if (!load.refuses(priority::normal, tenant))
+          queue.add({++conversation, static_cast<int>(tenant)},
+                    of(conversation, priority::normal, tenant), 0);
+        else if (tick >= warm)
+          result[tenant].second += 1.0 / (ticks - warm);
+      }
+      if (auto x = queue.next(0)) {
+        if (tick >= warm)
+          result[x->tenant].first += 1.0 / (ticks - warm);
+        queue.ended(x->number, 0);
+      }
+    }
+    CHECK(queue.queued() <= 4 * capacity);
+  }
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("who floods is refused first; who stays within a fair share is never refused") {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    INFO("seed " << seed);
+    auto x = served_and_refused({{1, 1000}, {2, 120}, {3, 60}, {4, 10}}, seed);
+    CHECK(x[4].first == Approx(10).epsilon(0.05));
+    CHECK(x[4].second == 0);
+    // Max-min fair: what the fourth leaves is shared by those who want more.
+    for (uint64_t tenant : {1, 2, 3})
+      CHECK(x[tenant].first == Approx(30).epsilon(0.05));
+    // A tenant alone has everything.
+    CHECK(served_and_refused({{1, 1000}}, seed)[1].first == Approx(100).epsilon(0.01));
+    // Many small ones and one that floods.
+    std::map<uint64_t, int> many{{100, 2000}};
+    for (uint64_t i = 0; i < 40; ++i)
+      many[i] = 1;
+    auto y = served_and_refused(many, seed);
+    for (uint64_t i = 0; i < 40; ++i)
+      CHECK(y[i].second == 0);
+    CHECK(y[100].first == Approx(60).epsilon(0.05));
+  }
+}
+
 TEST_CASE("between levels services are weighted, between tenants of a level even within 5 %") {
   queue_of_turns queue{limits(1)};
   splitmix random{3};
-  std::map<uint32_t, double> by_tenant;
+  std::map<uint64_t, double> by_tenant;
   std::map<priority, double> by_level;
   uint64_t conversation = 0;
   // Tenant 0 asks for nine tenths of everything; what was served is put back, so all lines stay
   // full.
-  auto put = [&](uint32_t tenant, priority level) {
+  auto put = [&](uint64_t tenant, priority level) {
     ++conversation;
     queue.add({conversation, static_cast<int>(tenant)}, of(conversation, level, tenant), 0);
   };

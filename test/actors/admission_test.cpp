@@ -49,6 +49,15 @@ struct admission_fixture : test::turn_fixture {
                                                 false);
   }
 
+  /// What befell turns, by the records of all flows.
+  std::multiset<std::string> notes() {
+    std::multiset<std::string> result;
+    for (auto& x : services->flows.find(0, 0))
+      if (*x.note != 0)
+        result.insert(std::string{x.receiver_type} + ' ' + x.note);
+    return result;
+  }
+
   std::string metrics() {
     std::string text;
     for (auto& family : services->metrics.Collect())
@@ -182,6 +191,51 @@ TEST_CASE_METHOD(admission_fixture, "an overloaded node spares work step by step
   CHECK(world->recalls == recalls + 1);
   CHECK(replies().at(4).degraded.empty());
   CHECK(replies().at(4).topics.size() == 1);
+  CHECK(notes()
+        == std::multiset<std::string>{"session overload:fewer_memories",
+                                      "session overload:cached_context",
+                                      "session overload:no_analysers"});
+}
+
+TEST_CASE_METHOD(admission_fixture, "what a step left out stands in the trace of its turn alone") {
+  load->step = overload_step::no_analysers;
+  auto spared = flow(), other = flow();
+  caf::anon_send(door, spared, atom::say_v, client(), uint64_t{1}, request("hello"));
+  run();
+  load->step = overload_step::normal;
+  caf::anon_send(door, other, atom::say_v, client(), uint64_t{2}, request("hello"));
+  run();
+  auto notes_of = [&](const context& x) {
+    std::vector<std::string> result;
+    for (auto& y : services->flows.find(x.trace_hi, x.trace_lo))
+      if (*y.note != 0)
+        result.emplace_back(y.note);
+    return result;
+  };
+  CHECK(notes_of(spared)
+        == std::vector<std::string>{"overload:cached_context", "overload:no_analysers"});
+  CHECK(notes_of(other).empty());
+}
+
+TEST_CASE_METHOD(admission_fixture, "a full node refuses who floods and serves the other tenant") {
+  world->model_silent = true;
+  for (auto& x : load->room)
+    x = 10;
+  uint64_t ticket = 0;
+  auto say_as = [&](const char* tenant, int count) {
+    auto before = failures().size();
+    for (int i = 0; i < count; ++i) {
+      auto x = request("hello", "companion", std::string{tenant} + std::to_string(ticket));
+      x.owner.tenant = tenant;
+      caf::anon_send(door, flow(), atom::say_v, client(), ++ticket, std::move(x));
+      run();
+    }
+    return failures().size() - before;
+  };
+  CHECK(say_as("flood", 20) == 8); // two run and ten wait
+  CHECK(say_as("polite", 8) == 3); // a share of five
+  CHECK(say_as("late", 1) == 0);
+  CHECK(say_as("flood", 5) == 5);
 }
 
 TEST_CASE_METHOD(admission_fixture,
@@ -214,20 +268,21 @@ TEST_CASE_METHOD(admission_fixture, "a full node refuses, and says when to come 
   say(1, "a");
   pass(150ms);
   CHECK(load->step.load() == overload_step::refuse);
-  CHECK(load->refuses(priority::high));
+  CHECK(load->refuses(priority::high, tenant_number("default")));
   say(2, "b", "please", priority::high);
   say(3, "c", "please", priority::critical);
   run();
   REQUIRE(failures().count(2) == 1);
   CHECK(failures().at(2).code == ec::overloaded);
   CHECK(failures().at(2).retry_after >= 1);
+  CHECK(notes().count("admission overload:refuse") == 1);
   CHECK(replies().count(3) == 1);
   CHECK(metrics().find("sotto_overload_step=5") != std::string::npos);
   figures.resident = 10;
   for (int i = 0; i < 70; ++i)
     pass(100ms);
   CHECK(load->step.load() == overload_step::normal);
-  CHECK_FALSE(load->refuses(priority::background));
+  CHECK_FALSE(load->refuses(priority::background, tenant_number("default")));
 }
 
 TEST_CASE_METHOD(admission_fixture, "where many are refused the answers are held back") {

@@ -46,11 +46,13 @@ store_writer_actor::behavior_type disk_writer(store_writer_actor::pointer self, 
 
 store_reader_actor::behavior_type disk_reader(store_reader_actor::pointer self, disk* from) {
   return {[=](const context& ctx, atom::load, const shard_actor& to, const owner_key& owner) {
-    auto found = from->owners[owner.owner];
-    found.owner = owner;
-    found.vectors.resize(found.memories.size());
-    self->send<caf::message_priority::high>(to, ctx, atom::loaded_v, std::move(found), failure{});
-  }};
+            auto found = from->owners[owner.owner];
+            found.owner = owner;
+            found.vectors.resize(found.memories.size());
+            self->send<caf::message_priority::high>(to, ctx, atom::loaded_v, std::move(found),
+                                                    failure{});
+          },
+          [](const context&, atom::list, const spoken_by&) { return std::vector<spoken_lines>{}; }};
 }
 
 /// As `fake_emotion`, and shows who asked: the session.

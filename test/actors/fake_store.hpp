@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 
 #include "test/fixture.hpp"
@@ -15,6 +16,8 @@ struct fake_store {
   };
   std::deque<waiting> writes;
   std::vector<memory> rows;
+  /// What users said in groups.
+  std::vector<spoken_lines> spoken;
   int loads = 0;
   bool reader_silent = false, reader_fails = false;
 
@@ -26,7 +29,7 @@ struct fake_store {
     if (!why && x.write.what == store_write::kind::forget)
       rows.clear();
     if (!why && x.write.what == store_write::kind::remove)
-      std::erase_if(rows, [&](auto& m) { return m.seq == x.write.seq; });
+      std::erase_if(rows, [&](auto& m) { return std::ranges::count(x.write.seqs, m.seq) > 0; });
     caf::anon_send<caf::message_priority::high>(x.client, context{}, atom::committed_v, x.ticket,
                                                 why);
   }
@@ -43,17 +46,18 @@ inline store_writer_actor::behavior_type writer(store_writer_actor::pointer, fak
 inline store_reader_actor::behavior_type reader(store_reader_actor::pointer self,
                                                 fake_store* store) {
   return {[=](const context&, atom::load, const shard_actor& to, const owner_key& owner) {
-    ++store->loads;
-    memory_write found;
-    found.owner = owner;
-    found.memories = store->rows;
-    failure why;
-    if (store->reader_fails)
-      why = {ec::storage_failed, "broken on purpose", {}};
-    if (!store->reader_silent)
-      self->send<caf::message_priority::high>(to, context{}, atom::loaded_v, std::move(found),
-                                              std::move(why));
-  }};
+            ++store->loads;
+            memory_write found;
+            found.owner = owner;
+            found.memories = store->rows;
+            failure why;
+            if (store->reader_fails)
+              why = {ec::storage_failed, "broken on purpose", {}};
+            if (!store->reader_silent)
+              self->send<caf::message_priority::high>(to, context{}, atom::loaded_v,
+                                                      std::move(found), std::move(why));
+          },
+          [=](const context&, atom::list, const spoken_by&) { return store->spoken; }};
 }
 
 } // namespace sotto::test

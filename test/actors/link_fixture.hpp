@@ -65,6 +65,9 @@ inline listened_partition_actor::behavior_type fake_home(listened_partition_acto
       [](const context&, atom::remove, const owner_key&, const std::string& id) {
         return id == "there";
       },
+      [](const context&, atom::forget, const spoken_by& x) {
+        return spoken_receipt{{{x.user.tenant, "channel:den"}}, 10 + x.partition};
+      },
       [](const context&, atom::forget, const owner_key& owner) {
         return forget_receipt{owner, 3, 99};
       },
@@ -160,6 +163,9 @@ struct link_node {
   home_ptr world = std::make_shared<home_world>();
   std::set<uint32_t> owned;
   listened_partition_actor home;
+  /// Where turns wait; nobody: they go to `home`.
+  turn_gate_actor gate;
+  std::shared_ptr<serving_lease> lease = std::make_shared<serving_lease>();
   route_actor route;
   links_actor links;
 };
@@ -227,7 +233,13 @@ private:
   void start(link_node& x, std::string name, const link_options& with, const link_hello& as) {
     x.name = x.world->node = name;
     x.home = spawn(fake_home, x.world);
-    x.route = spawn(route, with, link_partitions);
+    x.lease->until(INT64_MAX);
+    route_parts ways;
+    ways.options = with;
+    ways.partitions = link_partitions;
+    ways.gate = [&x] { return x.gate; };
+    ways.lease = x.lease;
+    x.route = spawn(route, std::move(ways));
     link_parts parts;
     parts.options = with;
     parts.self = as;
@@ -237,7 +249,8 @@ private:
     parts.self.incarnation = "1";
     parts.self.version = "0.1.0";
     parts.turns = [&x](uint32_t p) {
-      return x.owned.contains(p) ? turn_home_actor{x.home} : turn_home_actor{};
+      auto here = x.gate ? turn_home_actor{x.gate} : turn_home_actor{x.home};
+      return x.owned.contains(p) ? here : turn_home_actor{};
     };
     parts.home = [&x](uint32_t p) {
       return x.owned.contains(p) ? x.home : listened_partition_actor{};

@@ -84,6 +84,7 @@ inline listened_partition_actor::behavior_type echo_home(listened_partition_acto
       [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
       [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
+      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
       [](const context&, atom::forget, const owner_key&) { return forget_receipt{}; },
       [=](const context& ctx, atom::say, const turn_client_actor& client, uint64_t ticket,
           const turn_request& x) {
@@ -116,7 +117,10 @@ public:
     config.set("scheduler.max-threads", size_t{2});
     system = std::make_unique<caf::actor_system>(config);
     home = system->spawn(echo_home, world);
-    route = system->spawn(sotto::route, with, partitions);
+    route_parts ways;
+    ways.options = with;
+    ways.partitions = partitions;
+    route = system->spawn(sotto::route, std::move(ways));
     link_parts parts;
     parts.options = with;
     parts.self.cluster = "test";

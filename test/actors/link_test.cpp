@@ -38,6 +38,7 @@ memory_write write_of(std::vector<std::string> ids) {
   x.vectors = {{1, 2}};
   x.turns.resize(1);
   x.summaries.resize(1);
+  x.authors = {"ada", "bob"};
   return x;
 }
 
@@ -105,6 +106,7 @@ TEST_CASE("every request of a partition crosses, and so do its answer and its fa
   CHECK(written.vectors.at(0) == std::vector<float>{1, 2});
   CHECK(written.turns.size() == 1);
   CHECK(written.summaries.size() == 1);
+  CHECK(written.authors == std::vector<std::string>{"ada", "bob"});
   owner_key ada{"default", "ada"};
   auto page = f.ask<memory_page>(f.a.route, f.flow(), atom::list_v, memory_page_query{ada, "m", 5});
   REQUIRE(page);
@@ -116,6 +118,11 @@ TEST_CASE("every request of a partition crosses, and so do its answer and its fa
   REQUIRE(gone);
   CHECK(gone->memories == 3);
   CHECK(gone->owner == ada);
+  auto spoken = f.ask<spoken_receipt>(f.a.route, f.flow(), atom::forget_v, spoken_by{ada, 1});
+  REQUIRE(spoken);
+  CHECK(spoken->memories == 11);
+  CHECK(spoken->groups == std::vector<owner_key>{{"default", "channel:den"}});
+  CHECK_FALSE(f.ask<spoken_receipt>(f.a.route, f.flow(), atom::forget_v, spoken_by{ada, 999}));
   f.b.world->fails = {ec::storage_failed, "the disk is full", "text", 4};
   auto failed = f.ask<std::vector<recalled>>(f.a.route, f.flow(), atom::recall_v, query("q"));
   REQUIRE(!failed);
@@ -243,6 +250,23 @@ TEST_CASE("a turn is cancelled across nodes, also before it was sent", "[link]")
   auto& said = f.b.world->said;
   CHECK(std::find(said.begin(), said.end(), "waits 7") != said.end());
   CHECK(std::find(said.begin(), said.end(), "waits 8") == said.end());
+}
+
+TEST_CASE("a turn that has ended may still be cancelled", "[link]") {
+  link_fixture f;
+  f.b_owns_all();
+  for (uint64_t i = 1; i < 4; ++i)
+    f.ask_turn(i, "quick");
+  f.run();
+  REQUIRE(f.replies().size() == 3);
+  caf::anon_send<caf::message_priority::high>(f.a.route, context{}, atom::cancel_v, f.client(),
+                                              uint64_t{2}, owner_key{"default", "ada"},
+                                              std::string{"talk"}, false);
+  f.run();
+  f.ask_turn(4, "and on");
+  f.run();
+  CHECK(f.replies().contains(4));
+  CHECK(f.dials == 1);
 }
 
 TEST_CASE("when the peer is lost, what runs there is answered, and may be told so", "[link]") {

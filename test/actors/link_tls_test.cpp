@@ -145,6 +145,43 @@ TEST_CASE("a client without a certificate gets nothing", "[link][tls]") {
   CHECK(SSL_read(ssl.get(), buffer, sizeof buffer) <= 0);
 }
 
+TEST_CASE("a frontend's certificate opens no cluster port, and does not pass for a node's",
+          "[link][tls]") {
+  certificate_folder files;
+  linked_node b{"b", files.options("b")};
+  files.issue("a", files.authority);
+  auto bot = *make_frontend_certificate(files.authority, "bot", "", 30);
+  files.write("bot.pem", bot.certificate);
+  files.write("bot.key", bot.key);
+  // What the port says to who comes with these files.
+  auto greeted = [&](const std::string& name) {
+    stranger x{b.port};
+    std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{SSL_CTX_new(TLS_client_method()),
+                                                              SSL_CTX_free};
+    SSL_CTX_use_certificate_file(context.get(), files.file(name + ".pem").c_str(),
+                                 SSL_FILETYPE_PEM);
+    SSL_CTX_use_PrivateKey_file(context.get(), files.file(name + ".key").c_str(), SSL_FILETYPE_PEM);
+    std::unique_ptr<SSL, decltype(&SSL_free)> ssl{SSL_new(context.get()), SSL_free};
+    SSL_set_fd(ssl.get(), x.socket());
+    SSL_connect(ssl.get());
+    char buffer[64];
+    return SSL_read(ssl.get(), buffer, sizeof buffer) > 0;
+  };
+  CHECK(greeted("a"));
+  CHECK_FALSE(greeted("bot"));
+  CHECK(greeted("a"));
+  link_options with;
+  with.certificate = files.file("bot.pem");
+  with.key = files.file("bot.key");
+  with.ca = files.file("ca.pem");
+  caf::actor_system_config config;
+  CHECK(enable_links(config, with).message.find("servers and clients") != std::string::npos);
+  CHECK_FALSE(check_link_files(with, link_end::frontend));
+  with.certificate = files.file("a.pem");
+  with.key = files.file("a.key");
+  CHECK(check_link_files(with, link_end::frontend).message.find("a node's") != std::string::npos);
+}
+
 TEST_CASE("a node with a certificate of another authority is refused, and the others stay",
           "[link][tls]") {
   certificate_folder files, others;

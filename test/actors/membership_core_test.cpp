@@ -67,6 +67,64 @@ TEST_CASE("what a killed node had is served again within its lease and a heartbe
   }
 }
 
+TEST_CASE("whoever is suspected serves until its lease ends, and keeps what it has if it lives",
+          "[membership]") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    simulation sim{seed, 3};
+    start_all(sim);
+    auto before = sim.epochs();
+    auto calls = sim.db->calls;
+    // Every link is lost all the time; the database is there.
+    for (int i = 0; i < 200; ++i) {
+      auto& x = *sim.machines[sim.pick(3)];
+      x.core->suspect(sim.machines[sim.pick(3)]->name);
+      x.next = sim.now;
+      sim.run(50 * ms);
+    }
+    CHECK(sim.epochs() == before);
+    // A look for each suspicion, and the heartbeats.
+    CHECK(sim.db->calls - calls <= 200 + 3 * 21);
+    auto& dead = *sim.machines[0];
+    auto seen = sim.db->nodes[dead.name].seen - sim.db_offset;
+    sim.kill(dead);
+    auto from = sim.now;
+    for (auto* x : {sim.machines[1].get(), sim.machines[2].get()}) {
+      x->core->suspect(dead.name);
+      x->next = sim.now;
+    }
+    auto took = sim.until_all_served(10 * second);
+    CHECK(from + took >= seen + 3 * second);
+    CHECK(from + took <= seen + 3 * second + 50 * ms);
+  }
+}
+
+TEST_CASE("what could not be claimed at the end of a suspect's lease is tried again soon",
+          "[membership]") {
+  for (uint64_t seed = 1; seed <= 20; ++seed) {
+    INFO("seed " << seed);
+    simulation sim{seed, 3};
+    start_all(sim);
+    auto& dead = *sim.machines[0];
+    for (uint32_t p = 0; p < partitions; ++p)
+      if (dead.core->serves(p))
+        sim.db->locked.insert(p);
+    sim.kill(dead);
+    for (auto* x : {sim.machines[1].get(), sim.machines[2].get()}) {
+      x->core->suspect(dead.name);
+      x->next = sim.now;
+    }
+    sim.run(3 * second + static_cast<int64_t>(sim.pick(500 * ms)));
+    REQUIRE(sim.served() < partitions);
+    sim.db->locked.clear();
+    CHECK(sim.until_all_served(10 * second) <= 150 * ms);
+    // And then nobody hurries any more.
+    auto calls = sim.db->calls;
+    sim.run(10 * second);
+    CHECK(sim.db->calls - calls <= 2 * 21);
+  }
+}
+
 TEST_CASE("a planned drain empties a node, with every partition away for milliseconds",
           "[membership]") {
   for (uint64_t seed = 1; seed <= 10; ++seed) {

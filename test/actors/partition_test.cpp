@@ -141,6 +141,28 @@ TEST_CASE_METHOD(partition_fixture, "after forget a running session holds nothin
   CHECK(world->prompts.back().messages.size() == 2);
 }
 
+TEST_CASE_METHOD(
+    partition_fixture,
+    "when a user's lines in groups go, sessions of those groups hold nothing of them") {
+  auto prompt_lines = [&](uint64_t ticket, const std::string& owner) {
+    say(home, ticket, "hello", "companion", owner);
+    run();
+    return world->prompts.back().messages.size();
+  };
+  for (auto* owner : {"channel:den", "channel:attic", "ada"})
+    prompt_lines(1, owner);
+  auto with_context = prompt_lines(2, "channel:den");
+  world->store_fails = GENERATE(false, true);
+  auto receipt =
+      ask<spoken_receipt>(home, flow(), atom::forget_v, spoken_by{{"default", "ada"}, 0});
+  CHECK(receipt.engaged() == !world->store_fails);
+  auto failed = std::exchange(world->store_fails, false);
+  CHECK(prompt_lines(3, "channel:den") < with_context);
+  // Where it is not known what went, no group's is trusted.
+  CHECK((prompt_lines(4, "channel:attic") < with_context) == failed);
+  CHECK(prompt_lines(5, "ada") == with_context);
+}
+
 TEST_CASE("a thousand idle sessions leave at their time, not a few at each look") {
   partition_fixture x;
   for (uint64_t i = 1; i <= 1000; ++i)

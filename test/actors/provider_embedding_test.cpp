@@ -1,5 +1,8 @@
 #include "actors/provider_embedding.hpp"
 
+#include <map>
+#include <set>
+
 #include <nlohmann/json.hpp>
 
 #include "test/fixture.hpp"
@@ -35,7 +38,7 @@ struct played_provider : seen_by_test, test::frozen_system {
     played_provider& to_;
   };
 
-  embedding_actor start(embedding_options with = {}) {
+  embedding_actor start(embedding_options with = {}, shared_cache_actor shared = {}) {
     with.base_url = "http://provider/v1";
     with.model = "small";
     auto provider =
@@ -43,7 +46,7 @@ struct played_provider : seen_by_test, test::frozen_system {
                 ++links;
                 return caf::expected<std::shared_ptr<http_link>>{std::make_shared<link>(*this)};
               }},
-              shared_cache_actor{});
+              std::move(shared));
     return spawn(embedding, embedding_work(with, provider), places);
   }
 
@@ -66,10 +69,12 @@ struct played_provider : seen_by_test, test::frozen_system {
     run();
   }
 
-  void request(const embedding_actor& to, const std::string& text) {
+  void request(const embedding_actor& to, const std::string& text, uint64_t tenant = 0) {
     auto place = answers.size();
     answers.emplace_back();
-    system->spawn([=, this, ctx = flow()](caf::event_based_actor* me) {
+    auto from = flow();
+    from.tenant = tenant;
+    system->spawn([=, this, ctx = from](caf::event_based_actor* me) {
       me->request(to, caf::infinite, ctx, atom::embed_v, text)
           .then([=, this](vector& x) { answers[place] = caf::expected<vector>{std::move(x)}; },
                 [=, this](caf::error& why) { answers[place] = caf::expected<vector>{why}; });
@@ -106,6 +111,52 @@ TEST_CASE_METHOD(played_provider, "a provider is asked once for a text", "[caf]"
   request(actor, "abc");
   CHECK(posts.empty()); // from the cache
   CHECK(**answers[1] == **answers[0]);
+}
+
+TEST_CASE_METHOD(played_provider, "no tenant finds in a cache what another embedded", "[caf]") {
+  struct shared_world {
+    std::map<std::string, std::string> values;
+    std::vector<std::string> asked;
+  };
+  auto world = std::make_shared<shared_world>();
+  auto shared = spawn(
+      [](shared_cache_actor::pointer,
+         const std::shared_ptr<shared_world>& w) -> shared_cache_actor::behavior_type {
+        return {[w](const context&, atom::load, const std::vector<std::string>& keys) {
+                  std::vector<std::string> found;
+                  for (auto& x : keys) {
+                    w->asked.push_back(x);
+                    found.push_back(w->values[x]);
+                  }
+                  return found;
+                },
+                [w](const context&, atom::write, const std::vector<std::string>& keys,
+                    const std::vector<std::string>& values) {
+                  for (size_t i = 0; i < keys.size(); ++i)
+                    w->values[keys[i]] = values[i];
+                }};
+      },
+      world);
+  auto acme = tenant_number("acme"), umbra = tenant_number("umbra");
+  auto actor = start({}, shared);
+  request(actor, "abc", acme);
+  request(actor, "abc", umbra); // while the first is under way
+  REQUIRE(posts.size() == 2);
+  serve(next());
+  serve(next());
+  request(actor, "abc", tenant_number("third"));
+  REQUIRE(posts.size() == 1);
+  serve(next());
+  request(actor, "abc", acme);
+  CHECK(posts.empty());
+  CHECK(std::set<std::string>{world->asked.begin(), world->asked.end()}.size() == 3);
+  // Another node has the shared cache alone.
+  auto other = start({}, shared);
+  request(other, "abc", umbra);
+  CHECK(posts.empty());
+  request(other, "abc", tenant_number("fourth"));
+  CHECK(posts.size() == 1);
+  serve(next());
 }
 
 TEST_CASE_METHOD(played_provider, "texts that wait for a place go together", "[caf]") {
@@ -147,6 +198,23 @@ TEST_CASE_METHOD(played_provider, "what may pass is tried again, then fails", "[
   }
   CHECK(posts.empty());
   CHECK(why(0).code == ec::unavailable);
+}
+
+TEST_CASE_METHOD(played_provider, "a provider is not asked again for nobody", "[caf]") {
+  auto actor = start();
+  auto soon = flow(priority::normal, 2s);
+  system->spawn([=](caf::event_based_actor* me) {
+    me->request(actor, caf::infinite, soon, atom::embed_v, std::string{"abc"})
+        .then([](const vector&) {}, [](const caf::error&) {});
+  });
+  run();
+  answer(next(), 429, "{}", 3); // later than anybody waits
+  pass(4s);
+  CHECK(posts.empty());
+  request(actor, "abc"); // nothing was kept of it
+  pass(1s);              // it may be gathered with others
+  serve(next());
+  CHECK_FALSE(why(0));
 }
 
 TEST_CASE_METHOD(played_provider, "a bad text fails alone", "[caf]") {
@@ -220,14 +288,15 @@ TEST_CASE_METHOD(played_provider, "a missing key says which", "[caf]") {
 
 TEST_CASE("a cache drops what was not used for longest") {
   vector_cache cache{2};
-  cache.add("a", {1});
-  cache.add("b", {2});
-  REQUIRE(cache.find("a"));
-  cache.add("c", {3});
+  cache.add({"a", 1}, {1});
+  cache.add({"b", 1}, {2});
+  REQUIRE(cache.find({"a", 1}));
+  CHECK_FALSE(cache.find({"a", 2}));
+  cache.add({"c", 1}, {3});
   CHECK(cache.size() == 2);
-  CHECK(cache.find("a"));
-  CHECK_FALSE(cache.find("b"));
+  CHECK(cache.find({"a", 1}));
+  CHECK_FALSE(cache.find({"b", 1}));
   vector_cache none{0};
-  none.add("a", {1});
-  CHECK_FALSE(none.find("a"));
+  none.add({"a", 1}, {1});
+  CHECK_FALSE(none.find({"a", 1}));
 }

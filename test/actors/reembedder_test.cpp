@@ -47,6 +47,7 @@ memory_actor::behavior_type home(memory_actor::pointer, fake_owners* to) {
           },
           [=](const context&, atom::remove, const owner_key&,
               const std::string&) -> caf::result<bool> { return refuse; },
+          [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
           [=](const context&, atom::forget, const owner_key&) -> caf::result<forget_receipt> {
             return refuse;
           }};

@@ -70,6 +70,44 @@ TEST_CASE("too much that is held: the newest of the lowest level gives way", "[r
   CHECK(f.failures().size() == 2);
 }
 
+TEST_CASE("a call that comes back again and again is given up in time", "[route]") {
+  link_fixture f;
+  f.meet();
+  f.place_all(f.a, f.at_peer("b")); // which does not own it, and never will
+  f.ask_turn(1, "to and fro");
+  for (int i = 0; i < 125; ++i)
+    f.pass(100ms);
+  REQUIRE(f.failures().contains(1));
+  CHECK(f.failures().at(1).code == ec::unavailable);
+  CHECK(f.failures().at(1).retry_after == 1);
+  auto frames = f.connection->frames;
+  f.pass(1s);
+  CHECK(f.connection->frames == frames);
+}
+
+TEST_CASE("a partition here gets nothing while its node's lease does not hold", "[route]") {
+  link_fixture f;
+  f.place_all(f.a, f.at_home(f.a));
+  f.a.lease->until(INT64_MIN);
+  f.ask_turn(1, "late");
+  f.run();
+  auto found = (*f.self)->request(f.a.route, caf::infinite, f.flow(), atom::recall_v,
+                                  memory_query{{"default", "ada"}, "q", {}, 1, 0, ""});
+  f.run();
+  CHECK(f.a.world->said.empty());
+  CHECK(f.a.world->recalls == 0);
+  // MEMBERSHIP says that it is lost, joins anew and claims it again.
+  f.place_all(f.a, f.nowhere());
+  f.a.lease->until(INT64_MAX);
+  f.place_all(f.a, f.at_home(f.a));
+  CHECK(f.replies().contains(1));
+  std::string text;
+  found.receive([&](const std::vector<recalled>& x) { text = x.at(0).what.text; },
+                [](const caf::error&) {});
+  CHECK(text == "a: q");
+  CHECK(f.a.world->recalls == 1);
+}
+
 TEST_CASE("a turn that is held can be cancelled", "[route]") {
   link_fixture f;
   f.ask_turn(1, "one");

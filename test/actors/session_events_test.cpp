@@ -39,7 +39,8 @@ public:
   }
 
   listened_session_actor start() {
-    return spawn(session, parts, shard, false, std::make_shared<session_place>());
+    session_key key{{"default", "ada"}, "talk"};
+    return spawn(session, parts, shard, false, std::make_shared<session_place>(std::move(key)));
   }
 
   void subscribe(const listened_session_actor& to, const subscription& x = wish()) {

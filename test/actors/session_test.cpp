@@ -374,3 +374,29 @@ TEST_CASE_METHOD(test::turn_fixture,
   REQUIRE(failures().count(1) == 1);
   CHECK(has_moved(failures().at(1)));
 }
+
+TEST_CASE_METHOD(test::turn_fixture,
+                 "both lines of a turn in a group belong to the user who spoke") {
+  auto s = start_session();
+  auto x = request("hello", "companion", "channel:den");
+  x.speaker = "The Countess";
+  x.author = "ada";
+  caf::anon_send(s, flow(), atom::say_v, client(), uint64_t{1}, x);
+  run();
+  x.author.clear(); // a frontend that names the channel as the user
+  x.speaker = "bob";
+  caf::anon_send(s, flow(), atom::say_v, client(), uint64_t{2}, x);
+  run();
+  CHECK(world->authors == std::vector<std::string>{"ada", "ada", "bob", "bob"});
+}
+
+TEST_CASE_METHOD(test::turn_fixture, "helpers are told until when the turn waits for them") {
+  auto s = start_session();
+  auto begun = scheduler().clock().now().time_since_epoch().count();
+  say(s, 1, "hello");
+  run();
+  auto& due = world->deadlines;
+  CHECK(due.at("recall") == begun + parts->options.recall_timeout.count());
+  CHECK(due.at("recent") == begun + parts->options.recall_timeout.count());
+  CHECK(due.at("emotion") == begun + parts->options.emotion_timeout.count());
+}

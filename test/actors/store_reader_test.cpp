@@ -34,6 +34,7 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_double>*, std::vect
       [=](const context&, atom::remove, const owner_key&, const std::string&) -> caf::result<bool> {
         return refuse;
       },
+      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
       [=](const context&, atom::forget, const owner_key&) -> caf::result<forget_receipt> {
         return refuse;
       },

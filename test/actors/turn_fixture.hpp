@@ -19,8 +19,12 @@ struct turn_world {
   std::vector<caf::typed_response_promise<memory_receipt>> held;
   std::vector<memory> recent;
   std::vector<memory> stored;
+  /// Of what was stored in groups.
+  std::vector<std::string> authors;
   std::vector<generation> prompts;
   int recalls = 0, recents = 0, cancelled = 0, forgotten = 0;
+  /// Of the latest question to each helper.
+  std::map<std::string, int64_t> deadlines;
   int generating = 0, most_at_once = 0;
   /// What the journal knows, by key; every turn with a key is written down.
   std::map<std::string, turn_found> journal;
@@ -46,21 +50,23 @@ inline caf::error broken() {
 }
 
 inline emotion_actor::behavior_type fake_emotion(emotion_actor::pointer self, world_ptr w) {
-  return {[=](const context&, atom::analyse, const std::string&) -> caf::result<emotion_reading> {
-            if (w->emotion_silent)
-              return self->make_response_promise<emotion_reading>();
-            if (w->emotion_fails)
-              return broken();
-            emotion_reading x;
-            x.primary = "joy";
-            return x;
-          },
-          [](const context&, atom::analyse, const std::vector<std::string>& xs) {
-            return std::vector<emotion_reading>(xs.size());
-          },
-          [](const context&, atom::write, const std::vector<std::string>&) {
-            return std::string{"{}"};
-          }};
+  return {
+      [=](const context& ctx, atom::analyse, const std::string&) -> caf::result<emotion_reading> {
+        w->deadlines["emotion"] = ctx.deadline;
+        if (w->emotion_silent)
+          return self->make_response_promise<emotion_reading>();
+        if (w->emotion_fails)
+          return broken();
+        emotion_reading x;
+        x.primary = "joy";
+        return x;
+      },
+      [](const context&, atom::analyse, const std::vector<std::string>& xs) {
+        return std::vector<emotion_reading>(xs.size());
+      },
+      [](const context&, atom::write, const std::vector<std::string>&) {
+        return std::string{"{}"};
+      }};
 }
 
 /// Names the colours of a text; fails or is silent where the world says so.
@@ -94,7 +100,9 @@ inline embedding_actor::behavior_type fake_embedding(embedding_actor::pointer) {
 
 inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_ptr w) {
   return {
-      [=](const context&, atom::recall, const memory_query&) -> caf::result<std::vector<recalled>> {
+      [=](const context& ctx, atom::recall,
+          const memory_query&) -> caf::result<std::vector<recalled>> {
+        w->deadlines["recall"] = ctx.deadline;
         ++w->recalls;
         if (w->recall_fails)
           return broken();
@@ -108,6 +116,7 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
         if (w->store_moved)
           return to_error(partition_moved());
         memory_receipt receipt;
+        w->authors.insert(w->authors.end(), x.authors.begin(), x.authors.end());
         for (auto& m : x.memories) {
           w->stored.push_back(std::move(m));
           receipt.ids.push_back(std::to_string(w->stored.size()));
@@ -126,12 +135,18 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
       [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
+      [=](const context&, atom::forget, const spoken_by& x) -> caf::result<spoken_receipt> {
+        if (w->store_fails)
+          return broken();
+        return spoken_receipt{{{x.user.tenant, "channel:den"}}, 2};
+      },
       [=](const context&, atom::forget, const owner_key& owner) {
         ++w->forgotten;
         return forget_receipt{owner, 2, 0};
       },
       [](const context&, atom::committed, uint64_t, const failure&) {},
-      [=](const context&, atom::recent, const owner_key&, const std::string&, uint32_t) {
+      [=](const context& ctx, atom::recent, const owner_key&, const std::string&, uint32_t) {
+        w->deadlines["recent"] = ctx.deadline;
         ++w->recents;
         return conversation_end{w->recent, w->before};
       },
@@ -230,7 +245,8 @@ public:
   }
 
   session_actor start_session(bool ephemeral = false) {
-    return spawn(session, parts, shard, ephemeral, std::make_shared<session_place>());
+    session_key key{{"default", ephemeral ? "" : "ada"}, "talk"};
+    return spawn(session, parts, shard, ephemeral, std::make_shared<session_place>(std::move(key)));
   }
 
   static turn_request request(std::string text, std::string persona = "companion",

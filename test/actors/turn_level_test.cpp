@@ -37,30 +37,30 @@ TEST_CASE("a conversation is active for a while and crowded with the sixth speak
   constexpr int64_t second = 1'000'000'000;
   recent_conversations recent;
   turn_signals x;
-  recent.heard(1, 100, second, x);
+  recent.heard({7, 1}, 100, second, x);
   CHECK_FALSE(x.active);
-  recent.heard(1, 100, 20 * second, x);
+  recent.heard({7, 1}, 100, 20 * second, x);
   CHECK(x.active);
-  recent.heard(1, 100, 60 * second, x);
+  recent.heard({7, 1}, 100, 60 * second, x);
   CHECK_FALSE(x.active);
   for (uint64_t speaker = 101; speaker < 105; ++speaker) {
-    recent.heard(1, speaker, 61 * second, x);
+    recent.heard({7, 1}, speaker, 61 * second, x);
     CHECK_FALSE(x.crowded);
   }
-  recent.heard(1, 105, 62 * second, x);
+  recent.heard({7, 1}, 105, 62 * second, x);
   CHECK(x.crowded);
-  recent.heard(2, 100, 62 * second, x);
+  recent.heard({7, 2}, 100, 62 * second, x);
   CHECK_FALSE(x.crowded);
-  recent.heard(1, 100, 1000 * second, x); // all others are long gone
+  recent.heard({7, 1}, 100, 1000 * second, x); // all others are long gone
   CHECK_FALSE(x.crowded);
 }
 
 TEST_CASE("a conversation on the place of another one takes it and knows nothing of it") {
   recent_conversations recent{1};
   turn_signals x;
-  recent.heard(1, 1, 1000, x);
-  recent.heard(2, 1, 2000, x);
+  recent.heard({7, 1}, 1, 1000, x);
+  recent.heard({7, 2}, 1, 2000, x);
   CHECK_FALSE(x.active);
-  recent.heard(1, 1, 3000, x);
+  recent.heard({7, 1}, 1, 3000, x);
   CHECK_FALSE(x.active);
 }

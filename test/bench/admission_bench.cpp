@@ -22,6 +22,7 @@ partition_actor::behavior_type sink(partition_actor::pointer, std::atomic<int>* 
       [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
       [](const context&, atom::remove, const owner_key&, const std::string&) { return false; },
+      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
       [](const context&, atom::forget, const owner_key&) { return forget_receipt{}; },
       [=](const context&, atom::say, const turn_client_actor&, uint64_t, turn_request& x) {
         x.slot.reset();

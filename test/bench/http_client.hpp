@@ -60,6 +60,14 @@ public:
     socket_.close(ignored);
   }
 
+  /// Closes it so that nothing is left of it, here or there.
+  void reset() {
+    error_code ignored;
+    if (socket_.is_open())
+      socket_.set_option(asio::socket_base::linger{true, 0}, ignored);
+    close();
+  }
+
 private:
   void write() {
     asio::async_write(socket_, asio::buffer(request_),

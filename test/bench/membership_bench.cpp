@@ -240,7 +240,8 @@ double transactions(side& db) {
           .number(0, 0));
 }
 
-void cluster(size_t count) {
+/// `suspected`: the others are told of the death at once, as by their links.
+void cluster(size_t count, bool suspected) {
   side db;
   db.ask("DELETE FROM nodes");
   db.ask("UPDATE partitions SET node = NULL, incarnation = NULL");
@@ -277,7 +278,11 @@ void cluster(size_t count) {
   auto& first = members.front();
   caf::anon_send_exit(first.actor, caf::exit_reason::kill);
   first.heard->dead = true;
-  report("killed_to_served", count, "s", until([&] { return total() == partitions; }));
+  for (size_t i = 1; suspected && i < members.size(); ++i)
+    caf::anon_send<caf::message_priority::high>(members[i].actor, context{}, atom::suspect_v,
+                                                node_of(1).name);
+  report(suspected ? "suspected_to_served" : "killed_to_served", count, "s",
+         until([&] { return total() == partitions; }));
   for (auto& x : members)
     caf::anon_send_exit(x.actor, caf::exit_reason::kill);
 }
@@ -307,6 +312,7 @@ int main() {
     heartbeats(nodes);
   for (size_t at_a_time : {1, 16, 128})
     claims(at_a_time);
-  cluster(3);
+  cluster(3, false);
+  cluster(3, true);
   side{}.ask("DROP SCHEMA " + postgres::quoted_name(database.schema) + " CASCADE");
 }

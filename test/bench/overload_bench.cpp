@@ -1,16 +1,22 @@
 // More turns than a node can serve, offered at a fixed rate whatever it answers (an open loop):
-//   overload_bench HOST:PORT [SECONDS [TIMES...]]
+//   overload_bench HOST:PORT [SECONDS [TIMES...]] [--new-connections]
 // First the capacity is measured by a closed loop of 100 users. Then multiples of it are offered, a
 // tenth at high priority, six tenths at normal and three tenths at low, each from connections of
 // its own. Times count from when a turn was meant to be sent: one that found no connection free
 // waited as well, and after a second is given up as unsent. That is how held answers slow a client
 // down.
+// With --new-connections the turns of low priority, of which there are as many more as make up the
+// multiple, each come on a connection of its own, which is reset after the answer, or after a tenth
+// of a second without one; high and normal together stay at half the capacity on connections that
+// are kept. So the table shows what such a flood does to others.
 #include "test/bench/load_users.hpp"
 
 #include <array>
 #include <deque>
 #include <iostream>
 #include <random>
+
+#include <boost/asio/steady_timer.hpp>
 
 namespace {
 
@@ -20,6 +26,11 @@ constexpr std::array<const char*, 3> level_names{"high", "normal", "low"};
 constexpr std::array<double, 3> level_shares{0.1, 0.6, 0.3};
 constexpr std::array<size_t, 3> connections{400, 2000, 1000};
 constexpr double longest_unsent = 1;
+/// Of --new-connections: most at the same time, how long an answer is waited for, and what others
+/// ask for as a share of the capacity, by level.
+constexpr size_t flooding = 8000;
+constexpr auto flood_patience = std::chrono::milliseconds{100};
+constexpr std::array<double, 2> others{0.1, 0.4};
 constexpr double default_seconds = 30;
 
 struct level_counts {
@@ -38,10 +49,10 @@ struct level_counts {
 /// The connections of one level, and the turns that wait for one.
 class lane {
 public:
-  lane(asio::io_context& io, const tcp::endpoint& to, size_t level)
-      : level_(level), headers_(fmt::format("Sotto-Priority: {}\r\n", level_names[level])),
-        talk_(level) {
-    for (size_t i = 0; i < connections[level]; ++i)
+  lane(asio::io_context& io, const tcp::endpoint& to, size_t level, bool fresh)
+      : io_(io), to_(to), fresh_(fresh && level + 1 == level_names.size()), level_(level),
+        headers_(fmt::format("Sotto-Priority: {}\r\n", level_names[level])), talk_(level) {
+    for (size_t i = 0; i < (fresh_ ? flooding : connections[level]); ++i)
       idle_.push_back(std::make_shared<http_client>(io, to));
   }
 
@@ -64,6 +75,8 @@ public:
       auto user = fmt::format("{}-{}", level_names[level_], number_++ % users);
       at->send(turn_request_text(user, talk_.next(), headers_),
                [this, at, meant](const http_client::answer& x) { replied(at, meant, x); });
+      if (fresh_)
+        give_up(at);
     }
   }
 
@@ -79,10 +92,23 @@ public:
 private:
   static constexpr size_t users = 2000;
 
+  void give_up(const std::shared_ptr<http_client>& at) {
+    auto timer = std::make_shared<asio::steady_timer>(io_, flood_patience);
+    timer->async_wait([timer, weak = std::weak_ptr{at}](error_code) {
+      if (auto x = weak.lock())
+        x->reset();
+    });
+  }
+
   void replied(const std::shared_ptr<http_client>& at, steady::time_point meant,
                const http_client::answer& x) {
     constexpr unsigned ok = 200, overloaded = 429;
-    idle_.push_back(at);
+    if (fresh_) {
+      at->reset();
+      idle_.push_back(std::make_shared<http_client>(io_, to_));
+    } else {
+      idle_.push_back(at);
+    }
     if (over_)
       return;
     if (x.status == ok) {
@@ -90,12 +116,17 @@ private:
       counts.degraded += x.text.find("overload:") != std::string_view::npos ? 1 : 0;
     } else if (x.status == overloaded) {
       ++counts.refused;
+    } else if (fresh_) {
+      ++counts.unsent; // given up
     } else {
       ++counts.failed;
     }
     send();
   }
 
+  asio::io_context& io_;
+  tcp::endpoint to_;
+  bool fresh_;
   size_t level_;
   std::string headers_;
   talk talk_;
@@ -120,15 +151,18 @@ double figure(const tcp::endpoint& to, std::string_view name) {
   return value;
 }
 
-void offer(const tcp::endpoint& to, double capacity, double times, double seconds) {
+void offer(const tcp::endpoint& to, double capacity, double times, double seconds, bool fresh) {
   asio::io_context io{1};
   std::vector<std::unique_ptr<lane>> lanes;
   for (size_t i = 0; i < level_names.size(); ++i)
-    lanes.push_back(std::make_unique<lane>(io, to, i));
+    lanes.push_back(std::make_unique<lane>(io, to, i, fresh));
   std::mt19937_64 random{7};
   auto rate = capacity * times;
   std::exponential_distribution<double> pause{rate};
-  std::discrete_distribution<size_t> which{level_shares.begin(), level_shares.end()};
+  auto shares = level_shares;
+  if (fresh)
+    shares = {others[0], others[1], std::max(times - others[0] - others[1], 0.0)};
+  std::discrete_distribution<size_t> which{shares.begin(), shares.end()};
   auto start = steady::now();
   auto next = 0.0;
   while (seconds_since(start) < seconds) {
@@ -163,16 +197,15 @@ void offer(const tcp::endpoint& to, double capacity, double times, double second
     all.degraded += x.degraded;
     all.took.insert(all.took.end(), x.took.begin(), x.took.end());
   }
-  fmt::print(
-      R"({{"name":"overload","times":{},"unit":"turns/s","capacity":{:.0f},"offered":{:.0f},)"
-      R"("value":{:.0f},"of_capacity":{:.2f},"degraded":{:.0f},"refused":{:.0f},)"
-      R"("unsent":{:.0f},"failed":{},"memory_mb":{:.0f},"step":{:.0f},"levels":{{{}}}}})"
-      "\n",
-      times, capacity, static_cast<double>(all.offered) / spent,
-      static_cast<double>(all.took.size()) / spent,
-      static_cast<double>(all.took.size()) / spent / capacity,
-      static_cast<double>(all.degraded) / spent, static_cast<double>(all.refused) / spent,
-      static_cast<double>(all.unsent) / spent, all.failed, memory / 1e6, step, levels);
+  fmt::print(R"({{"name":"{}","times":{},"unit":"turns/s","capacity":{:.0f},"offered":{:.0f},)"
+             R"("value":{:.0f},"of_capacity":{:.2f},"degraded":{:.0f},"refused":{:.0f},)"
+             R"("unsent":{:.0f},"failed":{},"memory_mb":{:.0f},"step":{:.0f},"levels":{{{}}}}})"
+             "\n",
+             fresh ? "overload_new_connections" : "overload", times, capacity,
+             static_cast<double>(all.offered) / spent, static_cast<double>(all.took.size()) / spent,
+             static_cast<double>(all.took.size()) / spent / capacity,
+             static_cast<double>(all.degraded) / spent, static_cast<double>(all.refused) / spent,
+             static_cast<double>(all.unsent) / spent, all.failed, memory / 1e6, step, levels);
   std::fflush(stdout);
   io.run_for(std::chrono::seconds{5}); // what is under way, and the node's way back
 }
@@ -181,6 +214,7 @@ void offer(const tcp::endpoint& to, double capacity, double times, double second
 
 int main(int argc, char** argv) {
   std::vector<std::string> given{argv + std::min(argc, 1), argv + argc};
+  auto fresh = std::erase(given, "--new-connections") > 0;
   auto node = given.empty() ? std::nullopt : read_endpoint(given[0]);
   auto seconds = given.size() > 1 ? std::strtod(given[1].c_str(), nullptr) : default_seconds;
   if (!node || seconds <= 0) {
@@ -199,6 +233,6 @@ int main(int argc, char** argv) {
     return 1;
   }
   for (auto x : times)
-    offer(*node, capacity.per_second, x, seconds);
+    offer(*node, capacity.per_second, x, seconds, fresh);
   return 0;
 }

@@ -5,8 +5,6 @@
 #include <iostream>
 #include <numeric>
 
-#include <cblas.h>
-
 #include "actors/owner_index.hpp"
 #include "actors/sentence_embedder.hpp"
 #include "messages/error.hpp"
@@ -68,7 +66,6 @@ int main(int argc, char** argv) {
     std::cerr << "recall_bench: " << to_failure(embedder.error()).message << '\n';
     return 1;
   }
-  openblas_set_num_threads(1); // as in a node
   for (size_t memories : {100, 1'000, 10'000})
     measure(make_owner(memories, **embedder), **embedder);
 }

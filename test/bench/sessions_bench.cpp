@@ -1,7 +1,11 @@
 // A million conversations in one process, as a node wires them (partitions, shards, helpers, the
-// builtin responder, SQLite in a folder of its own), without sockets. One JSON line a measurement.
+// builtin responder, SQLite in a folder of its own), without sockets. One JSON line a measurement;
+// how far it is, every few seconds, goes to the standard error.
 //
-//   sessions_bench DATA FOLDER [SESSIONS] [ACTIVE] [SECONDS]
+//   sessions_bench DATA FOLDER [SESSIONS] [ACTIVE] [SECONDS] [MINUTES]
+//
+// MINUTES: how long the conversations may take to create (default 30); then it goes on with those
+// there are.
 #include <algorithm>
 #include <chrono>
 #include <thread>
@@ -27,6 +31,7 @@ using steady = std::chrono::steady_clock;
 constexpr uint32_t partitions = 256;
 /// Turns under way at once, as many as many sockets have.
 constexpr size_t window = 256;
+constexpr double progress_every = 10;
 
 int64_t now() {
   return steady::now().time_since_epoch().count();
@@ -126,9 +131,20 @@ public:
     caf::anon_send(home, flow, atom::say_v, client_, ticket, std::move(x));
   }
 
-  void wait_below(size_t under_way) const {
-    while (counts.sent - counts.done > under_way)
+  size_t under_way() const { return counts.sent - counts.done; }
+
+  /// Waits until all turns are over.
+  void finish() const {
+    while (under_way() > 0)
       std::this_thread::sleep_for(std::chrono::microseconds{20});
+  }
+
+  /// Waits while there are as many under way as there may be, and then for some more to end, so
+  /// that it need not wake up for each.
+  void make_room() const {
+    if (under_way() >= window)
+      while (under_way() > window * 3 / 4)
+        std::this_thread::sleep_for(std::chrono::microseconds{200});
   }
 
   node_services& services() { return *services_; }
@@ -163,6 +179,8 @@ private:
     made->embedding = keep(system_->spawn(embedding, embedding_work(embedder), places_));
     made->llm = keep(system_->spawn(builtin));
     made->memory = memory;
+    // None is to leave while others are made, however slow the machine is.
+    made->options.idle_timeout = std::chrono::hours{24};
     shard_options owners;
     owners.max_bytes = owners_bytes;
     auto make_shard = [this, owners, writer, reader, embed](caf::actor_system& system) {
@@ -192,28 +210,50 @@ double resident() {
   return static_cast<double>(read_process_figures().resident);
 }
 
+int64_t processor_time() {
+  return read_process_figures().cpu;
+}
+
 /// A first turn each of which hardly an owner stays loaded: memory is that of sessions alone.
-void create(small_node& node, size_t sessions) {
-  // The first turn of a process loads what all share.
-  node.say(sessions, 0, false);
-  node.wait_below(0);
+/// Returns how many there are.
+size_t create(small_node& node, size_t sessions, double most_seconds) {
+  // The first turns of a process load what all share.
+  constexpr size_t first_turns = 1000;
+  for (size_t i = 0; i < first_turns; ++i) {
+    node.say(sessions + i, ~uint64_t{0}, false);
+    node.make_room();
+  }
+  node.finish();
   auto before = resident();
   auto held = node.memory->session_bytes.load();
-  auto start = now();
-  for (size_t i = 0; i < sessions; ++i) {
-    node.say(i, ~uint64_t{0}, false);
-    node.wait_below(window);
+  auto start = now(), cpu = processor_time();
+  auto told = 0.0;
+  size_t made = 0;
+  for (; made < sessions; ++made) {
+    auto since = seconds_since(start);
+    if (since > most_seconds)
+      break;
+    if (since > told + progress_every) {
+      told = since;
+      fmt::print(stderr, "sessions_bench: {} of {} created in {:.0f} s, {:.0f} MB resident\n", made,
+                 sessions, since, static_cast<double>(read_process_figures().resident) / 1e6);
+    }
+    node.say(made, ~uint64_t{0}, false);
+    node.make_room();
   }
-  node.wait_below(0);
+  node.finish();
   auto took = seconds_since(start);
-  auto n = static_cast<double>(sessions);
+  auto n = static_cast<double>(made);
   report("created, a first turn each", "sessions/s", n / took);
+  report("created, processor time each", "us",
+         static_cast<double>(processor_time() - cpu) / n * 1e-3);
   report("live", "sessions", static_cast<double>(node.memory->live.load()));
   report("a session (resident)", "bytes", (resident() - before) / n);
   report("a session (accounted)", "bytes",
          static_cast<double>(node.memory->session_bytes - held) / n);
   report("its state object", "bytes", sizeof(session_state));
   report("its actor object", "bytes", sizeof(actor_of<listened_session_actor, session_state>));
+  return made;
 }
 
 /// One turn after another of conversations that are on disk only.
@@ -222,7 +262,7 @@ void wake(small_node& node, size_t sessions, size_t samples) {
   for (size_t i = 0; i < samples; ++i) {
     node.counts.started[i] = now();
     node.say(random() % sessions, i, true);
-    node.wait_below(0);
+    node.finish();
   }
   auto tell = [&](const char* what, std::vector<double> times) {
     if (times.empty())
@@ -240,9 +280,9 @@ void turns(small_node& node, size_t active, size_t seconds) {
   auto owners = node.memory->owner_bytes.load();
   for (size_t i = 0; i < active; ++i) {
     node.say(i, ~uint64_t{0}, false);
-    node.wait_below(window);
+    node.make_room();
   }
-  node.wait_below(0);
+  node.finish();
   auto n = static_cast<double>(active);
   auto now_held = node.memory->session_bytes + node.memory->owner_bytes;
   report("an active session and its loaded owner, 4 lines (resident)", "bytes",
@@ -252,34 +292,39 @@ void turns(small_node& node, size_t active, size_t seconds) {
   report("its loaded owner (accounted)", "bytes",
          static_cast<double>(node.memory->owner_bytes - owners) / n);
   std::mt19937_64 random{13};
-  auto start = now();
+  auto start = now(), cpu = processor_time();
   auto done = node.counts.done.load();
   while (seconds_since(start) < static_cast<double>(seconds)) {
     node.say(random() % active, ~uint64_t{0}, false);
-    node.wait_below(window);
+    node.make_room();
   }
-  node.wait_below(0);
-  report(fmt::format("turns, {} active", active), "turns/s",
-         static_cast<double>(node.counts.done - done) / seconds_since(start));
+  node.finish();
+  auto said = static_cast<double>(node.counts.done - done);
+  report(fmt::format("turns, {} active", active), "turns/s", said / seconds_since(start));
+  report(fmt::format("turns, {} active, processor time each", active), "us",
+         static_cast<double>(processor_time() - cpu) / said * 1e-3);
 }
 
 } // namespace
 
 int main(int count, char** words) {
   if (count < 3)
-    stop("usage: sessions_bench DATA FOLDER [SESSIONS] [ACTIVE] [SECONDS]");
+    stop("usage: sessions_bench DATA FOLDER [SESSIONS] [ACTIVE] [SECONDS] [MINUTES]");
   auto number = [&](int i, size_t otherwise) {
     return count > i ? static_cast<size_t>(std::stoull(words[i])) : otherwise;
   };
-  auto sessions = number(3, 1'000'000), active = number(4, sessions / 10), seconds = number(5, 10);
+  auto sessions = number(3, 1'000'000), active = number(4, sessions / 10), seconds = number(5, 10),
+       minutes = number(6, 30);
   auto check = [](const small_node& node) {
     if (node.counts.failed > 0)
       stop(fmt::format("{} turns failed", node.counts.failed.load()));
   };
   {
     small_node node{words[1], words[2], 64 << 10};
-    create(node, sessions);
+    sessions = create(node, sessions, static_cast<double>(minutes) * 60);
+    active = std::min(active, sessions);
     check(node);
+    fmt::print(stderr, "sessions_bench: ending all of them\n");
   }
   small_node node{words[1], words[2], shard_options{}.max_bytes};
   wake(node, sessions, std::min<size_t>(2000, sessions));

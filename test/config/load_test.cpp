@@ -261,6 +261,24 @@ name = "p"
   CHECK(x.problems.size() == 10);
 }
 
+TEST_CASE("the port for C++ frontends needs certificates, its own or the cluster's") {
+  CHECK(load_with({}).value.native.listen.empty());
+  auto none = load_with({"native.listen=127.0.0.1:0"});
+  REQUIRE(none.problems.size() == 1);
+  CHECK_THAT(none.problems[0], Contains("native.certificate, native.key, native.ca"));
+  CHECK(load_with({"native.listen=127.0.0.1:0", "native.key=k"}).problems.size() == 1);
+  auto cluster = load_with(
+      {"native.listen=127.0.0.1:0", "cluster.certificate=c", "cluster.key=k", "cluster.ca=a"});
+  REQUIRE(cluster.problems.empty());
+  CHECK(cluster.value.native.certificate == "c");
+  CHECK(cluster.value.native.ca == "a");
+  auto own = load_with({"native.listen=127.0.0.1:0", "native.certificate=x", "native.key=y",
+                        "native.ca=z", "cluster.certificate=c"});
+  REQUIRE(own.problems.empty());
+  CHECK(own.value.native.certificate == "x");
+  CHECK_THAT(load_with({"native.listen=nowhere"}).problems.at(0), Contains("HOST:PORT"));
+}
+
 TEST_CASE("secrets are neither shown nor repeated in messages") {
   auto x = load_file("[[llm.deployments]]\nname = 'a'\nbase_url = 'https://u:hunter2@h/v1'\n"
                      "api_key = 'sk-hunter2'\napi_key_env = 'sk-hunter2'\n");

@@ -89,6 +89,25 @@ test('a conversation is the same through any node', async () => {
   assert.equal((await json(`${url(3)}/v1/memories?user=bo`)).body.results.length, 0)
 })
 
+test('a user is forgotten in groups that live on all nodes', async () => {
+  const groups = Array.from({ length: 10 }, (_, i) => `hall-${i}`)
+  for (const [i, group] of groups.entries())
+    for (const user of ['eve', 'bo']) {
+      const x = await fetch(`${url(1 + i % 3)}/v1/chat/completions`, {
+        method: 'POST', headers: { 'Content-Type': 'application/json', 'Sotto-Group': group },
+        body: JSON.stringify({ model: 'companion', user, messages: [{ role: 'user', content: `${user} likes zeppelins.` }] }) })
+      assert.equal(x.status, 200, await x.text())
+    }
+  const gone = await json(`${url(2)}/v1/users/eve`, 'DELETE')
+  assert.equal(gone.status, 200, JSON.stringify(gone.body))
+  assert.equal(gone.body.group_memories, 2 * groups.length)
+  for (const [i, group] of groups.entries()) {
+    const { body } = await json(`${url(1 + (i + 1) % 3)}/v1/memories?user=channel:${group}`)
+    assert.deepEqual(body.results.filter((m) => m.speaker === 'eve'), [])
+    assert.equal(body.results.filter((m) => m.speaker === 'bo').length, 1)
+  }
+})
+
 test('a node is drained while turns go on, none fails, and it is taken back', async () => {
   const checker = new Checker({ data: folder, users: 8, seed: 11 })
   checker.start()

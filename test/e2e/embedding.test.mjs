@@ -215,3 +215,25 @@ test('nodes share vectors through Redis, and go on without it', async (t) => {
   assert.equal(provider.seen.texts, before + 2)
   assert.match(alone.stderr, /shared cache is not used/)
 })
+
+test('no tenant can tell by the cache what another embedded', async (t) => {
+  const provider = await startProvider(t)
+  const data = tempFolder(t)
+  const keyOf = async (tenant) => {
+    const x = await run(['keys', 'create', '--data', data, '--json', '--tenant', tenant, '--name', tenant])
+    assert.equal(x.code, 0, x.stderr)
+    return JSON.parse(x.stdout).key
+  }
+  const [acme, umbra] = [await keyOf('acme'), await keyOf('umbra')]
+  const node = await Node.start(t, { data, set: settings(provider), env })
+  const asked = async (key, input) => {
+    const before = provider.seen.texts
+    const x = await node.call('POST', '/v1/embeddings', { model: 'small', input }, { Authorization: `Bearer ${key}` })
+    assert.equal(x.status, 200, JSON.stringify(x.body))
+    return provider.seen.texts - before
+  }
+  assert.equal(await asked(acme, 'a secret dog'), 1)
+  assert.equal(await asked(acme, 'a secret dog'), 0)
+  assert.equal(await asked(umbra, 'a secret dog'), 1)
+  assert.equal(await asked(umbra, 'a secret dog'), 0)
+})

@@ -112,6 +112,55 @@ test('memories are told, searched, listed and forgotten', async (t) => {
   })
 })
 
+test('who is forgotten is forgotten in groups too, and nobody else is', async (t) => {
+  const data = tempFolder(t)
+  let node = await Node.start(t, { data })
+  const groups = Array.from({ length: 12 }, (_, i) => `room-${i}`)
+  const lines = async (group) => (await node.memories(`channel:${group}`)).map((x) => x.text)
+  const inGroup = (group, user, text, more = {}) => node.say(user, text, {}, { 'Sotto-Group': group, ...more })
+  for (const group of groups) {
+    await inGroup(group, 'ada', 'My secret is a zeppelin.', { 'Idempotency-Key': `k-${group}` })
+    await inGroup(group, 'bob', 'Nice weather in Visby today.')
+  }
+  await node.call('POST', '/v1/memories', { user: 'channel:room-0', speaker: 'ada', text: 'The zeppelin is silver.' })
+  await node.call('POST', '/api/chat', { user_id: 'ada', message: 'A zeppelin again.', context: { channel_id: 'room-1', channel_type: 'guild' } })
+  await node.say('ada', 'In private I like zeppelins.')
+
+  await t.test('what is left', async () => {
+    const gone = await node.call('DELETE', '/v1/users/ada')
+    assert.equal(gone.status, 200, JSON.stringify(gone.body))
+    assert.equal(gone.body.memories, 2)
+    // Two lines in each group, one that was stored, two over the original's call.
+    assert.equal(gone.body.group_memories, 2 * groups.length + 1 + 2)
+    for (const group of groups) {
+      const left = await lines(group)
+      assert.equal(left.length, 2, JSON.stringify(left))
+      assert.equal(left[0], 'Nice weather in Visby today.')
+    }
+  })
+  await t.test('neither recall nor context nor a retry tells it', async () => {
+    const found = await node.call('POST', '/v1/memories/search', { user: 'channel:room-0', query: 'zeppelin secret', k: 10 })
+    assert.ok(!JSON.stringify(found.body).includes('zeppelin'), JSON.stringify(found.body))
+    const x = await inGroup('room-1', 'bob', 'What was the secret?')
+    assert.ok(!JSON.stringify(x).includes('zeppelin'), JSON.stringify(x))
+    const again = await node.call('POST', '/v1/chat/completions',
+      { model: 'companion', user: 'ada', messages: [{ role: 'user', content: 'My secret is a zeppelin.' }] },
+      { 'Sotto-Group': 'room-2', 'Idempotency-Key': 'k-room-2' })
+    assert.ok(!JSON.stringify(again.body).includes('zeppelin'), JSON.stringify(again.body))
+  })
+  await t.test('again there is nothing, after a restart too', async () => {
+    await node.stop()
+    node = await Node.start(t, { data })
+    const gone = await node.call('DELETE', '/v1/users/ada')
+    assert.equal(gone.body.memories, 0)
+    assert.equal(gone.body.group_memories, 0)
+    for (const group of groups) assert.ok(!(await lines(group)).join().includes('zeppelin'))
+    await node.stop()
+    for (const file of fs.readdirSync(data, { recursive: true }).filter((x) => /\.db/.test(x)))
+      assert.ok(!fs.readFileSync(path.join(data, file)).includes('zeppelin'), file)
+  })
+})
+
 test('kill -9 loses nothing that was acknowledged and doubles nothing', async (t) => {
   const data = tempFolder(t)
   const acknowledged = new Map() // user -> ids in order

@@ -43,7 +43,7 @@ export async function until(what, holds, ms = 15_000) {
 const patient = ['emotion', 'recall', 'topics'].map((x) => `session.${x}_timeout=20s`)
 
 /** The environment without settings of whoever runs the tests. */
-function cleanEnvironment(extra) {
+export function cleanEnvironment(extra) {
   const kept = Object.entries(process.env).filter(
     ([name]) => !name.startsWith('SOTTO_') && name !== 'ENABLE_PRODUCTION_OPTIMIZATION')
   return { ...Object.fromEntries(kept), ...extra }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import net from 'node:net'
 import test from 'node:test'
-import { Node, until } from './node.mjs'
+import { Node, run, tempFolder, until } from './node.mjs'
 import { ActorSocket } from './socket.mjs'
 
 const metric = async (node, name) => {
@@ -39,6 +39,56 @@ test('a refusal says when to come again, and critical turns still pass', async (
   assert.equal((await node.call('GET', '/v1/models')).status, 200)
   assert.ok((await metric(node, 'sotto_admission_turns_total{level="normal",outcome="early"}')) >= 2)
   assert.match(node.stderr, /admission: step refuse after normal/)
+})
+
+test('a refusal at the door has a trace id, the caller\'s where it sends one', async (t) => {
+  const node = await busyNode(t)
+  const refused = async (headers = {}) => {
+    const x = await node.call('POST', '/v1/chat/completions', body, headers)
+    assert.equal(x.status, 429)
+    assert.equal(x.headers.get('x-request-id'), x.headers.get('sotto-trace'))
+    return x.headers.get('sotto-trace')
+  }
+  const [first, second] = [await refused(), await refused()]
+  assert.match(first, /^[0-9a-f]{32}$/)
+  assert.notEqual(first, second)
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
+  assert.equal(await refused({ traceparent: `00-${trace}-00f067aa0ba902b7-01` }), trace)
+})
+
+test('a tenant that floods is refused, one that does not is served', async (t) => {
+  const data = tempFolder(t)
+  const keyOf = async (tenant, ...more) => {
+    const x = await run(['keys', 'create', '--data', data, '--json', '--tenant', tenant, '--name', tenant, ...more])
+    assert.equal(x.code, 0, x.stderr)
+    return { Authorization: `Bearer ${JSON.parse(x.stdout).key}` }
+  }
+  const [flood, polite, admin] = [await keyOf('flood'), await keyOf('polite'), await keyOf('ops', '--admin')]
+  const node = await Node.start(t, { data, set: ['admission.target_wait=1ms', 'admission.max_running=1', 'admission.hold_refusals=10ms'] })
+  const seen = { served: 0, refused: 0 }
+  let over = false
+  const floods = Array.from({ length: 64 }, async (_, i) => {
+    for (let n = 0; !over; ++n) {
+      const x = await node.call('POST', '/v1/chat/completions', { ...body, user: `f${i}-${n % 8}` }, flood)
+      assert.ok(x.status === 200 || x.status === 429, `${x.status}`)
+      seen[x.status === 200 ? 'served' : 'refused'] += 1
+    }
+  })
+  try {
+    await until('the flood is refused', () => seen.refused > 100, 60_000)
+    const before = seen.refused
+    for (let i = 0; i < 40; ++i) {
+      const x = await node.call('POST', '/v1/chat/completions', { ...body, user: 'p' }, polite)
+      assert.equal(x.status, 200, `turn ${i}: ${JSON.stringify(x.body)}`)
+    }
+    assert.ok(seen.refused > before, 'the node was overloaded meanwhile')
+    assert.ok(seen.served > 0)
+    const metrics = await (await node.get('/metrics', { headers: admin })).text()
+    assert.match(metrics, /sotto_admission_turns_total\{level="normal",outcome="early"\} [1-9]/)
+  } finally {
+    over = true
+    await Promise.all(floods)
+  }
 })
 
 test('a connection outlives its refusals, whatever the size and pace of the bodies', async (t) => {
@@ -80,6 +130,24 @@ test('a client that asks again at once is held back', async (t) => {
   socket.write(request)
   await until('four refusals', () => answers === 4)
   assert.ok(Date.now() - start >= 900)
+})
+
+test('refusals that are held do not keep out who comes anew', async (t) => {
+  const node = await busyNode(t, 'gateway.max_connections=40', 'admission.hold_refusals=10s')
+  const request = 'POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}'
+  const sockets = []
+  t.after(() => sockets.forEach((x) => x.destroy()))
+  for (let i = 0; i < 200; ++i) {
+    const x = net.connect(node.port, '127.0.0.1')
+    x.on('error', () => {}).on('connect', () => x.write(request)).resume()
+    sockets.push(x)
+    if (i % 20 === 19) await new Promise((done) => setTimeout(done, 20))
+  }
+  for (let i = 0; i < 20; ++i) {
+    const x = await fetch(`${node.url}/livez`, { headers: { Connection: 'close' } })
+    assert.equal(x.status, 200)
+  }
+  assert.ok((await metric(node, 'sotto_sockets')) <= 41)
 })
 
 test('over a WebSocket a refusal is an error with the time to wait', async (t) => {

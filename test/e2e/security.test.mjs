@@ -334,6 +334,37 @@ test('silent sockets do not keep others out', async (t) => {
   silent.forEach((x) => x.destroy())
 })
 
+test('ten thousand sockets that say nothing cost little, and others are served', async (t) => {
+  const descriptors = Number(/Max open files +\d+ +(\d+)/.exec(fs.readFileSync('/proc/self/limits', 'utf8'))[1])
+  const count = 10_000
+  if (descriptors < count + 500) return t.skip(`ulimit -Hn is ${descriptors}`)
+  const node = await Node.start(t, { set: [`gateway.max_connections=${count + 100}`, 'gateway.header_timeout=10m'] })
+  const resident = () => Number(/VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${node.child.pid}/status`, 'utf8'))[1]) * 1024
+  await node.say('ada', 'hello')
+  const before = resident()
+  const sockets = []
+  t.after(() => sockets.forEach((x) => x.destroy()))
+  let closed = 0
+  for (let i = 0; i < count; i += 100)
+    sockets.push(...await Promise.all(Array.from({ length: 100 }, async () => {
+      const x = net.connect(node.port, '127.0.0.1')
+      x.on('error', () => {}).on('close', () => ++closed)
+      await once(x, 'connect')
+      return x
+    })))
+  const open = async () => Number(/^sotto_sockets (\d+)/m.exec(await (await node.get('/metrics')).text())[1])
+  await until('all are taken in', async () => (await open()) >= count)
+  assert.equal(closed, 0)
+  const each = (resident() - before) / count
+  t.diagnostic(`${Math.round(each)} bytes a silent socket`)
+  assert.ok(each < 16_384, `${each} bytes a socket`)
+  for (let i = 0; i < 20; ++i) await node.say('ada', `line ${i}`)
+  const socket = await ActorSocket.open(t, node, 'json')
+  assert.equal((await socket.call('emotion', { text: 'hi' })).type, 'reply')
+  sockets.forEach((x) => x.destroy())
+  await until('all are let go', async () => (await open()) < 100)
+})
+
 test('one address has no more than its share of connections', async (t) => {
   const node = await Node.start(t, { set: ['gateway.max_connections_per_address=5'] })
   const many = await Promise.all(Array.from({ length: 30 }, () => dial(node.port)))

@@ -55,6 +55,24 @@ unsigned mode(const fs::path& file) {
 
 } // namespace
 
+TEST_CASE("cluster certs makes a frontend's certificate, which is no node's", "[certs]") {
+  folder f;
+  cli_call call;
+  call.folder = f.path;
+  call.frontends = {"bot"};
+  call.tenant = "acme";
+  call.json = true;
+  REQUIRE(cluster_certs_command(call) == exit_ok);
+  auto kept = folder::text(f.path / "bot.pem");
+  CHECK_FALSE(check_link_files(f.files("bot"), link_end::frontend));
+  CHECK(check_link_files(f.files("bot")).message.find("servers and clients") != std::string::npos);
+  CHECK(mode(f.path / "bot.key") == 0600);
+  REQUIRE(cluster_certs_command(call) == exit_ok);
+  CHECK(folder::text(f.path / "bot.pem") == kept);
+  // The same name cannot be both.
+  CHECK(f.certs({"bot"}) == exit_failure);
+}
+
 TEST_CASE("cluster certs makes an authority and a certificate a node, once", "[certs]") {
   folder f;
   REQUIRE(f.certs({"node-1", "node-2"}) == exit_ok);

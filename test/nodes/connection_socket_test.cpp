@@ -24,6 +24,9 @@ struct partition_world {
   std::vector<asked_turn> turns;
   std::vector<asked_events> events;
   int cancelled = 0;
+  std::vector<spoken_by> spoken;
+  /// Which of them fails, counted from 1.
+  size_t spoken_fails = 0;
 };
 
 using world_ptr = std::shared_ptr<partition_world>;
@@ -36,8 +39,14 @@ listened_partition_actor::behavior_type fake_partition(listened_partition_actor:
       [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
       [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
       [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
+      [=](const context&, atom::forget, const spoken_by& x) -> caf::result<spoken_receipt> {
+        w->spoken.push_back(x);
+        if (w->spoken.size() == w->spoken_fails)
+          return to_error({ec::unavailable, "broken on purpose", {}, 1});
+        return spoken_receipt{{}, 2};
+      },
       [](const context&, atom::forget, const owner_key& x) {
-        return forget_receipt{x, 0, 0};
+        return forget_receipt{x, 3, 0};
       },
       [](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request&) {},
       [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
@@ -59,6 +68,7 @@ admission_actor::behavior_type fake_admission(admission_actor::pointer, world_pt
       },
       [=](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
           const std::string&, bool) { ++w->cancelled; },
+      [](const context&, atom::settle, uint32_t, uint32_t) { return atom::settled_v; },
       [](const context&, atom::yield, uint64_t) {},
       [](const context&, atom::ended, uint64_t) {},
       [](const context&, atom::drain) { return atom::drained_v; },
@@ -295,4 +305,57 @@ TEST_CASE_METHOD(socket_fixture, "a draining node closes a socket when its calls
   CHECK(x.channel->closed == 0);
   answer(0);
   CHECK(x.channel->closed == socket_code::going_away);
+}
+
+TEST_CASE_METHOD(socket_fixture, "who is forgotten is forgotten in the groups of every partition") {
+  constexpr uint32_t partitions = 100;
+  auto home = to->partitions.at(0).first;
+  to->partitions.fill(partitions, {});
+  for (uint32_t i = 0; i < partitions; ++i)
+    to->partitions.set(i, home, true);
+  auto x = open();
+  auto forget = [&](const char* user) {
+    send(x, {{"id", user}, {"type", "forget"}, {"body", {{"user", user}}}});
+  };
+  SECTION("all of them answer") {
+    forget("ada");
+    auto reply = x.channel->of_type("reply").at(0)["body"];
+    CHECK(reply["memories"] == 3);
+    CHECK(reply["group_memories"] == 2 * partitions);
+    std::vector<uint32_t> asked;
+    for (auto& y : world->spoken) {
+      CHECK(y.user == owner_key{"default", "ada"});
+      asked.push_back(y.partition);
+    }
+    std::sort(asked.begin(), asked.end());
+    REQUIRE(asked.size() == partitions);
+    for (uint32_t i = 0; i < partitions; ++i)
+      CHECK(asked[i] == i);
+  }
+  SECTION("one of them fails") {
+    world->spoken_fails = 50;
+    forget("ada");
+    auto error = x.channel->of_type("error").at(0)["body"];
+    CHECK(error["code"] == "unavailable");
+    CHECK(error["message"].get<std::string>().find("forget them again") != std::string::npos);
+    CHECK(x.channel->of_type("reply").empty());
+  }
+  SECTION("a group is forgotten alone") {
+    forget("channel:den");
+    CHECK(x.channel->of_type("reply").at(0)["body"]["group_memories"] == 0);
+    CHECK(world->spoken.empty());
+  }
+}
+
+TEST_CASE_METHOD(socket_fixture,
+                 "in a group the user is the author, whatever they are called there") {
+  auto x = open();
+  send(x, {{"id", 1},
+           {"type", "say"},
+           {"body",
+            {{"user", "ada"}, {"speaker", "The Countess"}, {"group", "den"}, {"text", "hi"}}}});
+  REQUIRE(world->turns.size() == 1);
+  CHECK(world->turns[0].request.owner.owner == "channel:den");
+  CHECK(world->turns[0].request.speaker == "The Countess");
+  CHECK(world->turns[0].request.author == "ada");
 }

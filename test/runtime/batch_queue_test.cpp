@@ -61,6 +61,23 @@ ec code(const queue::answer& x) {
 
 } // namespace
 
+TEST_CASE("what two tenants ask is computed for each, before and while it runs") {
+  queue q{by_value()};
+  queue::answers out;
+  auto ask_for = [&](uint64_t tenant) { q.submit({7, {priority::normal, tenant}, 0}, 0, out); };
+  for (auto tenant : {1, 2, 1, 2})
+    ask_for(tenant);
+  auto x = q.cut(50, 1e9, 0, out);
+  CHECK(x.items.size() == 2);
+  CHECK(std::set<uint64_t>{x.tenants.begin(), x.tenants.end()} == std::set<uint64_t>{1, 2});
+  for (auto tenant : {2, 3})
+    ask_for(tenant);
+  CHECK(q.waiting() == 1); // the third tenant's
+  CHECK(q.counts().coalesced[static_cast<size_t>(priority::normal)] == 3);
+  q.finish(x.number, {14, 14}, out);
+  CHECK(out.size() == 5);
+}
+
 TEST_CASE("five thousand equal requests make one call, before and while it runs") {
   queue q{by_value()};
   queue::answers out;

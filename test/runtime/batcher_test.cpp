@@ -295,3 +295,62 @@ TEST_CASE_METHOD(measuring, "a deadline that passes in the queue is told", "[caf
   CHECK(code(1) == ec::timeout);
   CHECK(under_way.size() == 1);
 }
+
+TEST_CASE_METHOD(measuring, "what nobody waits for any more is not begun", "[caf]") {
+  std::vector<text_op::run> runs;
+  auto x = what();
+  x.max_running = 1;
+  x.start = [&](text_op::run job) { runs.push_back(std::move(job)); };
+  auto actor = start(x);
+  auto finish = [&] {
+    auto job = runs.back();
+    job->outcome = text_op::results(job->items.size(), vector{1});
+    job->done();
+    run();
+  };
+  auto ask_from_actor = [&](std::vector<std::string> texts) {
+    auto asker = system->spawn([=, ctx = flow()](caf::event_based_actor* me) {
+      me->request(actor, caf::infinite, ctx, atom::embed_v, texts)
+          .then([](const std::vector<vector>&) {}, [](const caf::error&) {});
+    });
+    run();
+    return asker;
+  };
+  request(actor, "first", flow());
+  run();
+  auto gone = ask_from_actor({"dropped", "shared"});
+  auto stays = ask_from_actor({"shared", "kept"});
+  caf::anon_send_exit(gone, caf::exit_reason::kill);
+  run();
+  finish();
+  REQUIRE(runs.size() == 2);
+  CHECK(runs[1]->items == std::vector<std::string>{"shared", "kept"});
+  finish();
+  CHECK(metric(*places, "sotto_batch_cancelled_total") >= 1);
+}
+
+TEST_CASE_METHOD(measuring, "a batch is wanted until the last deadline of all who wait", "[caf]") {
+  std::vector<text_op::run> runs;
+  auto x = what();
+  x.start = [&](text_op::run job) { runs.push_back(std::move(job)); };
+  auto actor = start(x);
+  auto now = [&] { return scheduler().clock().now().time_since_epoch().count(); };
+  request(actor, "text", flow(priority::normal, 2s));
+  run();
+  REQUIRE(runs.size() == 1);
+  CHECK_FALSE(runs[0]->unwanted(now() + 1'000'000'000));
+  CHECK(runs[0]->unwanted(now() + 3'000'000'000));
+  request(actor, "text", flow(priority::normal, 5s)); // joins
+  run();
+  REQUIRE(runs.size() == 1);
+  CHECK_FALSE(runs[0]->unwanted(now() + 3'000'000'000));
+  CHECK(runs[0]->unwanted(now() + 6'000'000'000));
+  request(actor, "text", flow());
+  run();
+  CHECK_FALSE(runs[0]->unwanted(now() + 60'000'000'000));
+  runs[0]->outcome = text_op::results(1, vector{1});
+  runs[0]->done();
+  run();
+  for (size_t i = 0; i < 3; ++i)
+    CHECK(code(i) == ec::none);
+}

@@ -95,6 +95,22 @@ TEST_CASE("a store without a fence is one node's alone") {
   open(in(own));
 }
 
+TEST_CASE("lines of groups in an older schema get their authors") {
+  own_schema own;
+  {
+    auto db = open(in(own));
+    auto group = insert("channel:den", {row(1, "a"), row(2, "b"), row(3, "c")});
+    group.memories[1].own = group.memories[2].own = true;
+    REQUIRE_FALSE(apply(*db, group));
+    REQUIRE_FALSE(apply(*db, insert("u", {row(1, "a")})));
+  }
+  outside{own}.run(
+      "ALTER TABLE memories DROP COLUMN author; UPDATE schema_version SET version = 1");
+  auto db = open(in(own));
+  CHECK(load(*db, "channel:den").authors == std::vector<std::string>{"ann", "ann", ""});
+  CHECK(load(*db, "u").authors.empty());
+}
+
 TEST_CASE("a write of a partition that was claimed elsewhere changes nothing, its neighbours are "
           "stored") {
   REQUIRE(home(ann) != home(bob));

@@ -51,8 +51,7 @@ TEST_CASE("a priority queue never passes its bound and loses the newest of the l
   std::array<std::deque<int>, priority_levels> model;
   size_t size = 0;
   for (int i = 0; i < 20'000; ++i) {
-    item x{static_cast<priority>(random() % priority_levels), static_cast<uint32_t>(random() % 7),
-           i};
+    item x{static_cast<priority>(random() % priority_levels), 0, i};
     auto level = static_cast<size_t>(x.level);
     model[level].push_back(i);
     ++size;
@@ -73,6 +72,70 @@ TEST_CASE("a priority queue never passes its bound and loses the newest of the l
       --size;
     }
   }
+}
+
+TEST_CASE("what a full priority queue loses is the newest of a tenant of the lowest level") {
+  splitmix random{6};
+  priority_queue<item> queue{{.bound = 32}};
+  std::array<std::map<uint64_t, std::deque<int>>, priority_levels> model;
+  size_t size = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    item x{static_cast<priority>(random() % priority_levels), static_cast<uint32_t>(random() % 7),
+           i};
+    auto level = static_cast<size_t>(x.level);
+    model[level][x.tenant].push_back(i);
+    ++size;
+    if (auto lost = queue.push(x, class_of(x), i)) {
+      auto lowest = priority_levels - 1;
+      while (model[lowest].empty())
+        --lowest;
+      REQUIRE(static_cast<size_t>(lost->level) == lowest);
+      auto& line = model[lowest][lost->tenant];
+      REQUIRE(line.back() == lost->number);
+      line.pop_back();
+      if (line.empty())
+        model[lowest].erase(lost->tenant);
+      --size;
+    }
+    REQUIRE(queue.size() == size);
+    REQUIRE(size <= 32);
+    if (random() % 3 == 0) {
+      auto y = queue.pop(i);
+      REQUIRE(y);
+      auto& lines = model[static_cast<size_t>(y->level)];
+      REQUIRE(lines[y->tenant].front() == y->number);
+      lines[y->tenant].pop_front();
+      if (lines[y->tenant].empty())
+        lines.erase(y->tenant);
+      --size;
+    }
+  }
+}
+
+TEST_CASE("a full priority queue loses what its flooding tenant has, not what others send") {
+  priority_queue<item> queue{{.bound = 100}};
+  int number = 0;
+  auto push = [&](uint32_t tenant) {
+    item x{priority::normal, tenant, ++number};
+    return queue.push(x, class_of(x), 0);
+  };
+  for (int i = 0; i < 150; ++i) {
+    auto lost = push(0);
+    CHECK(lost.has_value() == (i >= 100));
+  }
+  // Twenty others come one after another: each finds room until it has as much as the flood.
+  for (uint32_t tenant = 1; tenant <= 20; ++tenant)
+    for (int i = 0; i < 3; ++i) {
+      auto lost = push(tenant);
+      REQUIRE(lost);
+      CHECK(lost->tenant == 0);
+    }
+  std::map<uint32_t, int> left;
+  while (auto x = queue.pop(0))
+    ++left[x->tenant];
+  CHECK(left[0] == 40);
+  for (uint32_t tenant = 1; tenant <= 20; ++tenant)
+    CHECK(left[tenant] == 3);
 }
 
 TEST_CASE("tenants of a level are served alike within five per cent under skew") {

@@ -154,7 +154,8 @@ TEST_CASE("a store of an older schema is brought to the newest with all it holds
   auto file = dir.path / "sotto.db";
   run_sql(file, "CREATE UNIQUE INDEX memories_by_id ON memories(owner, id); "
                 "DROP TABLE turns; DROP TABLE summaries; DROP TABLE spaces; ALTER TABLE memories "
-                "DROP COLUMN space; "
+                "DROP COLUMN space; DROP INDEX memories_by_author; ALTER TABLE memories DROP "
+                "COLUMN author; "
                 "UPDATE memories SET vector = x'0000803f'; "
                 "UPDATE schema_version SET version = 1");
   auto back = load(*open(in(dir.path)), "u");
@@ -164,6 +165,23 @@ TEST_CASE("a store of an older schema is brought to the newest with all it holds
   REQUIRE(db.open(file.string()) == SQLITE_OK);
   CHECK(db.number("SELECT version FROM schema_version", 0) == newest_schema());
   CHECK(db.number("SELECT count(*) FROM sqlite_schema WHERE name = 'memories_by_id'", -1) == 0);
+}
+
+TEST_CASE("lines of groups in an older store get their authors") {
+  scratch dir;
+  {
+    auto db = open(in(dir.path));
+    auto group = insert("channel:den", {row(1, "a"), row(2, "b"), row(3, "c"), row(4, "d")});
+    group.memories[1].own = group.memories[3].own = true; // the last one answers nobody known
+    group.memories[2].own = true;
+    REQUIRE_FALSE(apply(*db, group));
+    REQUIRE_FALSE(apply(*db, insert("u", {row(1, "a")})));
+  }
+  run_sql(dir.path / "sotto.db", "DROP INDEX memories_by_author; ALTER TABLE memories DROP COLUMN "
+                                 "author; UPDATE schema_version SET version = 4");
+  auto db = open(in(dir.path));
+  CHECK(load(*db, "channel:den").authors == std::vector<std::string>{"ann", "ann", "", ""});
+  CHECK(load(*db, "u").authors.empty());
 }
 
 TEST_CASE("migrating twice changes nothing") {
