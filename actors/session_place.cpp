@@ -21,7 +21,7 @@ size_t held(const std::vector<spoken_line>& lines) {
 }
 
 /// An actor without its state, and its entries in PARTITION: measured (`scripts/bench sessions`).
-constexpr size_t actor_bytes = 1024;
+constexpr size_t actor_bytes = 1536;
 
 } // namespace
 
