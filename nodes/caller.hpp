@@ -6,6 +6,7 @@
 #include <string>
 
 #include "messages/context.hpp"
+#include "messages/error.hpp"
 #include "runtime/rate_bucket.hpp"
 
 namespace sotto {
@@ -26,6 +27,10 @@ struct caller {
 
   /// The level that a call gets which asked for `wanted`.
   priority allowed(priority wanted) const { return std::max(wanted, ceiling); }
+
+  /// Counts one call at `now` (nanoseconds of one clock); why it may not be made, if its key has
+  /// made too many.
+  failure over_rate(int64_t now) const;
 };
 
 } // namespace sotto

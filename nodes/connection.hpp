@@ -171,7 +171,6 @@ private:
 
   // WebSocket: which calls run and how they are answered, connection_window.cpp
   bool receive(frontend_call call, size_t bytes);
-  failure over_rate() const;
   void start_calls();
   bool control_call(const frontend_call& call, const std::string& trace);
   void hello_call(const frontend_call& call, const std::string& trace);

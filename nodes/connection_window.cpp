@@ -70,16 +70,6 @@ void connection_state::frame(const std::string& bytes) {
     start_calls();
 }
 
-failure connection_state::over_rate() const {
-  auto x = who_.rate ? who_.rate->take(self_->nanos()) : rate_verdict{};
-  if (x.allowed)
-    return {};
-  return {ec::overloaded,
-          fmt::format("the rate limit of this API key is passed; again in {} ms",
-                      (x.wait + nanos_per_ms - 1) / nanos_per_ms),
-          {}};
-}
-
 bool connection_state::receive(frontend_call call, size_t bytes) {
   auto ctx = self_->services().new_flow(self_->nanos(), call.deadline_ms * nanos_per_ms,
                                         who_.allowed(call.level));
@@ -93,7 +83,7 @@ bool connection_state::receive(frontend_call call, size_t bytes) {
     tell_error(call.id, trace, {ec::unavailable, "the node is shutting down", {}});
     return false;
   }
-  if (auto why = over_rate()) {
+  if (auto why = who_.over_rate(self_->nanos())) {
     tell_error(call.id, trace, why);
     return false;
   }

@@ -11,7 +11,6 @@ namespace {
 /// events are dropped.
 constexpr size_t much_unsent = 64 << 10, too_much_unsent = 256 << 10;
 
-constexpr int64_t nanos_per_ms = 1'000'000;
 
 } // namespace
 
@@ -76,17 +75,6 @@ void native_connection_state::frame(const std::string& bytes) {
     start_calls();
 }
 
-failure native_connection_state::over_rate() const {
-  auto x = who_.rate ? who_.rate->take(self_->nanos()) : rate_verdict{};
-  if (x.allowed)
-    return {};
-  return {ec::overloaded,
-          fmt::format("the rate limit of this API key is passed; again in {} ms",
-                      (x.wait + nanos_per_ms - 1) / nanos_per_ms),
-          {},
-          static_cast<uint32_t>((x.wait + 999 * nanos_per_ms) / (1000 * nanos_per_ms))};
-}
-
 /// Whether the call waits to be started.
 bool native_connection_state::receive(native_call_frame x, size_t bytes) {
   // The deadline is told as the time that is left: clocks differ.
@@ -115,7 +103,7 @@ bool native_connection_state::receive(native_call_frame x, size_t bytes) {
     tell(number, native_returned{});
     return false;
   }
-  if (auto why = over_rate()) {
+  if (auto why = who_.over_rate(self_->nanos())) {
     tell(number, why);
     return false;
   }

@@ -82,7 +82,6 @@ private:
 
   bool receive(native_call_frame x, size_t bytes);
   bool control(const native_call_frame& x);
-  failure over_rate() const;
   void cancel(uint64_t number);
   void cancel_turn(uint64_t number, const running_call& x, bool lost);
   void start_calls();

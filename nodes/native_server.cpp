@@ -1,12 +1,8 @@
 #include "nodes/native_server.hpp"
 
-#include <future>
-
-#include <boost/asio/post.hpp>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
-#include "runtime/clock.hpp"
+#include "nodes/socket_acceptor.hpp"
 #include "runtime/secure_links.hpp"
 
 namespace sotto {
@@ -21,92 +17,46 @@ caf::error wrong(std::string what) {
   return to_error({ec::invalid, "native.listen: " + std::move(what), "native.listen"});
 }
 
-class server final : public native_server, public std::enable_shared_from_this<server> {
+class server final : public socket_acceptor<native_server, native_session> {
 public:
   server(reactor& io, const native_options& with, std::shared_ptr<const native_gate> at,
          tls_context tls)
-      : acceptor_(io.io()), retry_(io.io()), most_(with.max_connections), gate_(std::move(at)),
-        tls_(std::move(tls)) {}
-
-  error_code bind(const tcp::endpoint& at) {
-    error_code ec;
-    acceptor_.open(at.protocol(), ec);
-    if (!ec)
-      acceptor_.set_option(tcp::acceptor::reuse_address{true}, ec);
-    if (!ec)
-      acceptor_.bind(at, ec);
-    if (!ec)
-      acceptor_.listen(1024, ec);
-    if (!ec)
-      bound_ = acceptor_.local_endpoint(ec);
-    return ec;
-  }
-
-  void accept() {
-    acceptor_.async_accept([self = shared_from_this()](error_code ec, tcp::socket socket) {
-      if (!self->acceptor_.is_open())
-        return;
-      if (ec)
-        return self->accept_later(ec);
-      self->start(std::move(socket));
-      self->accept();
-    });
-  }
-
-  std::string address() const override {
-    auto host = bound_.address().to_string();
-    return bound_.address().is_v6() ? fmt::format("[{}]:{}", host, bound_.port())
-                                    : fmt::format("{}:{}", host, bound_.port());
-  }
+      : socket_acceptor(io, std::move(tls), "a frontend in C++"), most_(with.max_connections),
+        gate_(std::move(at)) {}
 
   std::shared_ptr<const socket_counts> counts() const override { return counts_; }
 
-  void use(tls_context tls) override {
-    boost::asio::post(acceptor_.get_executor(),
-                      [self = shared_from_this(), tls = std::move(tls)] { self->tls_ = tls; });
-  }
-
   void check_callers() override {
-    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
-      self->each([](native_session& x) { x.check(); });
-    });
+    post([](auto& self) { self.each([](native_session& x) { x.check(); }); });
   }
 
   void leave() override {
-    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this()] {
-      error_code ignored;
-      self->acceptor_.close(ignored);
-      self->retry_.cancel();
-      self->each([](native_session& x) { x.drain(); });
+    post([](auto& self) {
+      self.close();
+      self.each([](native_session& x) { x.drain(); });
     });
   }
 
   void drain(caf::timespan limit) override {
-    auto done = std::make_shared<std::promise<void>>();
-    auto ended = done->get_future();
-    boost::asio::post(acceptor_.get_executor(), [self = shared_from_this(), limit, done] {
-      self->await_last(done, monotonic_nanos() + limit.count());
-    });
-    ended.wait();
+    await_none(limit, [](auto&) {});
   }
 
 private:
-  void start(tcp::socket socket) {
+  void start(tcp::socket socket) override {
     error_code ec;
     auto from = socket.remote_endpoint(ec);
-    std::erase_if(sessions_, [](auto& x) { return x.expired(); });
     auto place = ec || !make_room() ? nullptr : counts_->take(from.address(), 0);
     if (!place)
       return;
-    auto made = std::make_shared<native_session>(std::move(socket), tls_, gate_, std::move(place));
-    sessions_.push_back(made);
+    auto made = std::make_shared<native_session>(std::move(socket), tls(), gate_, std::move(place));
+    keep(made);
     made->start();
   }
 
   /// Whether one more may come in. Who has not said yet who it is goes first, the oldest of them:
   /// strangers that connect and say nothing must not keep frontends out.
   bool make_room() {
-    for (auto& x : sessions_) {
+    for (auto& x : sessions()) {
       if (counts_->open < most_)
         break;
       if (auto session = x.lock(); session && !session->is_in())
@@ -115,43 +65,9 @@ private:
     return counts_->open < most_;
   }
 
-  // Out of descriptors, most likely: they come back as sockets close.
-  void accept_later(error_code ec) {
-    spdlog::warn("a C++ frontend's connection cannot be accepted: {}", ec.message());
-    retry_.expires_after(std::chrono::milliseconds{100});
-    retry_.async_wait([self = shared_from_this()](error_code) {
-      if (self->acceptor_.is_open())
-        self->accept();
-    });
-  }
-
-  void each(void (*act)(native_session&)) {
-    auto all = sessions_;
-    for (auto& x : all)
-      if (auto session = x.lock())
-        act(*session);
-  }
-
-  // As `http_server` does it.
-  void await_last(const std::shared_ptr<std::promise<void>>& done, int64_t until) {
-    auto late = monotonic_nanos() >= until;
-    if (late)
-      each([](native_session& x) { x.finish(); });
-    if (late || counts_->open == 0)
-      return done->set_value();
-    retry_.expires_after(std::chrono::milliseconds{5});
-    retry_.async_wait(
-        [self = shared_from_this(), done, until](error_code) { self->await_last(done, until); });
-  }
-
-  tcp::acceptor acceptor_;
-  boost::asio::steady_timer retry_;
   size_t most_;
   std::shared_ptr<const native_gate> gate_;
-  tls_context tls_;
   std::shared_ptr<socket_counts> counts_ = std::make_shared<socket_counts>();
-  std::vector<std::weak_ptr<native_session>> sessions_;
-  tcp::endpoint bound_;
 };
 
 /// What is wrong with a file, under this port's names for it.
@@ -207,7 +123,7 @@ native_server::open(reactor& io, const native_options& with, std::shared_ptr<con
   if (code || found.empty())
     return wrong(fmt::format("'{}' names no address of this machine", with.listen));
   auto made = std::make_shared<server>(io, with, std::move(at), std::move(tls));
-  if (auto ec = made->bind(found.begin()->endpoint()))
+  if (auto ec = made->bind(found.begin()->endpoint(), 1024))
     return wrong(fmt::format("cannot listen on {}: {}", with.listen, ec.message()));
   boost::asio::post(io.io(), [made] { made->accept(); });
   return std::shared_ptr<native_server>{made};
