@@ -67,9 +67,11 @@ test('a tenant that floods is refused, one that does not is served', async (t) =
   const node = await Node.start(t, { data, set: ['admission.target_wait=1ms', 'admission.max_running=1', 'admission.hold_refusals=10ms'] })
   const seen = { served: 0, refused: 0 }
   let over = false
+  // Long, so that a turn costs the node more than its client, however fast the machine is.
+  const long = { ...body, messages: [{ role: 'user', content: 'the dog was happy at the lake, '.repeat(600) }] }
   const floods = Array.from({ length: 64 }, async (_, i) => {
     for (let n = 0; !over; ++n) {
-      const x = await node.call('POST', '/v1/chat/completions', { ...body, user: `f${i}-${n % 8}` }, flood)
+      const x = await node.call('POST', '/v1/chat/completions', { ...long, user: `f${i}-${n % 8}` }, flood)
       assert.ok(x.status === 200 || x.status === 429, `${x.status}`)
       seen[x.status === 200 ? 'served' : 'refused'] += 1
     }
