@@ -30,7 +30,7 @@ void shared_cache_state::failed(const failure& why) {
   failures_->Increment();
   again_ = self_->nanos() + with_.pause.count();
   if (!std::exchange(down_, true))
-    spdlog::warn("the shared cache is not used for now: {}", why.message);
+    spdlog::warn("the shared cache is not used until it answers again: {}", why.message);
 }
 
 void shared_cache_state::prefixed(std::vector<std::string>& keys) const {

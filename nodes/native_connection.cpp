@@ -11,7 +11,6 @@ namespace {
 /// events are dropped.
 constexpr size_t much_unsent = 64 << 10, too_much_unsent = 256 << 10;
 
-
 } // namespace
 
 void native_connection_state::init(self_pointer self, std::shared_ptr<const native_parts> parts,
