@@ -3,6 +3,7 @@
 // the public protocol, DIR/nodes.json and scripts/cluster alone.
 //   node test/e2e/checker.mjs --data DIR [--seconds 600] [--users 24] [--faults kill,pause,restart,drain]
 //     [--every 12] [--seed 1]
+// `longest` of what it prints are the longest waits, with what each try of them got and when.
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -92,6 +93,7 @@ export class Checker {
       name: `checker-${seed}-${i}`, turns: [], memories: [], socket: i % 2 ? new Socket() : null,
     }))
     this.waits = []
+    this.longest = []
     this.failed = 0
     this.retries = 0
     this.differing = 0
@@ -118,19 +120,37 @@ export class Checker {
   /** Tries until it is acknowledged; another gateway each time. Notes how long nobody answered. */
   async insist(what) {
     const start = performance.now()
+    const story = []
     for (let tries = 0; ; ++tries) {
+      const url = this.pick(this.urls)
+      const at = performance.now()
       try {
-        const x = await what(this.pick(this.urls))
+        const x = await what(url)
         if (tries > 0) this.waits.push(performance.now() - start)
+        this.note(performance.now() - start, story, url, at)
         return x
       } catch (why) {
         this.last = why.message
+        story.push(`${url.slice(-4)} after ${Math.round(performance.now() - at)} ms: ${why.cause?.code ?? why.message}`.slice(0, 160))
         ++this.retries
         if (tries === 0) ++this.failed
         if (performance.now() - start > 120_000) throw new Error(`given up after 120 s: ${why.message}`)
         await pause(20)
       }
     }
+  }
+
+  /** Keeps the longest calls, answered at the first try or later. */
+  note(ms, story, url, at) {
+    if (ms < 500) return
+    const took = Math.round(performance.now() - at)
+    const gathered = []
+    for (const x of story)
+      if (gathered.at(-1)?.what === x.replace(/after \d+ ms/, '')) ++gathered.at(-1).times
+      else gathered.push({ what: x.replace(/after \d+ ms/, ''), first: x, times: 1 })
+    this.longest.push({ ms: Math.round(ms), ended: new Date().toISOString().slice(14, 23),
+      tries: [...gathered.map((x) => (x.times > 1 ? `${x.first} (${x.times} times)` : x.first)), `${url.slice(-4)} answered after ${took} ms`] })
+    this.longest.sort((a, b) => b.ms - a.ms).splice(8)
   }
 
   async write(user) {
@@ -171,6 +191,7 @@ export class Checker {
     const victim = this.pick(this.names)
     const of = () => this.nodes().find((x) => x.name === victim)
     const at = performance.now()
+    const when = new Date().toISOString().slice(14, 23)
     if (kind === 'kill') {
       process.kill(of().pid, 'SIGKILL')
       await pause(4000 + this.chance() * 3000)
@@ -187,7 +208,7 @@ export class Checker {
       await this.cluster('stop-node', victim)
       await this.cluster('start-node', victim)
     }
-    this.faults.push({ kind, victim, took: Math.round(performance.now() - at) })
+    this.faults.push({ kind, victim, at: when, took: Math.round(performance.now() - at) })
   }
 
   /** All lines of a user, in order. */
@@ -232,6 +253,7 @@ export class Checker {
       retries: this.retries,
       unavailable_ms: { p50: part(0.5), p99: part(0.99), max: part(1) },
       faults: this.faults,
+      longest: this.longest,
     }
   }
 }
