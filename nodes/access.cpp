@@ -46,6 +46,13 @@ http_answer forbidden(std::string_view code, std::string_view message,
   return error_of(403, "permission_error", code, message, param);
 }
 
+http_answer no_gateway() {
+  return error_of(
+      404, "invalid_request_error", "not_a_gateway",
+      "this node serves no frontends: cluster.roles has no gateway; ask a node that has "
+      "the role");
+}
+
 http_answer unauthorised(std::string_view message, bool given) {
   auto x = error_of(401, "invalid_request_error", "invalid_api_key", message);
   x.headers.emplace_back("WWW-Authenticate", given
@@ -239,6 +246,10 @@ access_verdict access::check(const visitor& who, int64_t now, int64_t nanos) con
   }
   if ((out.answer = identify(who, *keys, now, out.who)))
     return out;
+  if (operators_only_ && !needs_admin(who.path)) {
+    out.answer = no_gateway();
+    return out;
+  }
   out.answer = limit(out.who, nanos, out);
   return out;
 }

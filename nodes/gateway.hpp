@@ -44,7 +44,9 @@ struct gateway_handles {
   embedding_actor embedding;
   /// A provider embeds: shards cannot do it for a question by themselves.
   bool embeds_elsewhere = false;
+  /// LLM SCHEDULER; where other nodes have the role llm, LLM ROUTE, which then is the second too.
   llm_actor llm;
+  llm_route_actor llm_route;
   /// Nobody where the built-in embedder is used: its vectors are not stored.
   reembed_actor reembed;
   /// Nobody on a node alone.

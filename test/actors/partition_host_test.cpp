@@ -81,7 +81,7 @@ struct host_fixture : test::turn_fixture {
           shard_factory{[this](caf::actor_system&) { return spawn(test::fake_shard, world); }},
           std::move(successor))};
     };
-    with.publish = [w = told](uint32_t number, listened_partition_actor home, bool here) {
+    with.publish = [w = told](uint32_t number, listened_partition_actor home, bool here, uint64_t) {
       w->homes[number] = std::move(home);
       w->here[number] = here;
     };

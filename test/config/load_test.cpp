@@ -279,6 +279,33 @@ TEST_CASE("the port for C++ frontends needs certificates, its own or the cluster
   CHECK_THAT(load_with({"native.listen=nowhere"}).problems.at(0), Contains("HOST:PORT"));
 }
 
+TEST_CASE("a node of a cluster has the roles that it is given") {
+  std::vector<std::string> in_cluster{"cluster.name=n1", "cluster.certificate=c", "cluster.key=k",
+                                      "cluster.ca=a", "store.url=postgresql://db/sotto"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), in_cluster.begin(), in_cluster.end());
+    return load_with(more);
+  };
+  auto all = with({});
+  REQUIRE(all.problems.empty());
+  for (auto* role : {"gateway", "worker", "llm"})
+    CHECK(has_role(all.value.cluster, role));
+  auto worker = with({"cluster.roles=[\"worker\"]"});
+  REQUIRE(worker.problems.empty());
+  CHECK(has_role(worker.value.cluster, "worker"));
+  CHECK_FALSE(has_role(worker.value.cluster, "llm"));
+  CHECK_FALSE(has_role(worker.value.cluster, "gateway"));
+  CHECK_THAT(with({"cluster.roles=[\"cook\"]"}).problems.at(0), Contains("gateway, worker, llm"));
+  auto native = with({"cluster.roles=[\"worker\", \"llm\"]", "native.listen=127.0.0.1:0"});
+  REQUIRE(native.problems.size() == 1);
+  CHECK_THAT(native.problems[0], Contains("native.listen"));
+  // A node alone does everything, whatever stands there.
+  auto alone = load_with({"cluster.roles=[\"worker\"]", "native.listen=127.0.0.1:0",
+                          "native.certificate=x", "native.key=y", "native.ca=z"});
+  REQUIRE(alone.problems.empty());
+  CHECK(has_role(alone.value.cluster, "llm"));
+}
+
 TEST_CASE("secrets are neither shown nor repeated in messages") {
   auto x = load_file("[[llm.deployments]]\nname = 'a'\nbase_url = 'https://u:hunter2@h/v1'\n"
                      "api_key = 'sk-hunter2'\napi_key_env = 'sk-hunter2'\n");

@@ -199,6 +199,29 @@ TEST_CASE("what a node holds is claimed when its lease has ended, and not before
   CHECK(rows[2].node == "x");
 }
 
+TEST_CASE("the place of a node whose process is dead is given up for it", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"}, y{in, "y"};
+  CHECK(x.claim({{1, 0}, {2, 0}}).size() == 2);
+  CHECK(y.claim({{1, 1}, {3, 0}}) == std::vector<partition_epoch>{{3, 1}});
+  auto heard = y.news.load();
+  postgres_cluster watcher{in.to, 4s, in.io};
+  // Of a run that is not there any more, nothing is given up.
+  REQUIRE_FALSE(watcher.bury(in.node("x", 2).incarnation));
+  CHECK(y.look().members.size() == 2);
+  REQUIRE_FALSE(watcher.bury(x.self.incarnation));
+  CHECK(in_time([&] { return y.news > heard; }));
+  auto look = y.look();
+  CHECK(look.members.size() == 1);
+  CHECK(look.partitions[1].node.empty());
+  CHECK(look.partitions[3].node == "y");
+  // Claimed at once, under the next epoch; what the dead has sent before claims nothing any more.
+  CHECK(y.claim({{1, 1}, {2, 1}}).size() == 2);
+  CHECK(x.claim({{1, 2}, {4, 0}}).empty());
+  // The same name, started again, does not wait for a lease.
+  client again{in, "x", 30s, 2};
+}
+
 TEST_CASE("a node that is not live or is draining claims nothing", "[postgres_cluster]") {
   cluster_schema in;
   client x{in, "x", 50ms}, y{in, "y"};
