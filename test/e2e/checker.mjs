@@ -93,6 +93,7 @@ export class Checker {
       name: `checker-${seed}-${i}`, turns: [], memories: [], socket: i % 2 ? new Socket() : null,
     }))
     this.waits = []
+    this.waitsElsewhere = []
     this.longest = []
     this.failed = 0
     this.retries = 0
@@ -121,16 +122,21 @@ export class Checker {
   async insist(what) {
     const start = performance.now()
     const story = []
+    let hung = false
     for (let tries = 0; ; ++tries) {
       const url = this.pick(this.urls)
       const at = performance.now()
       try {
         const x = await what(url)
-        if (tries > 0) this.waits.push(performance.now() - start)
+        const ms = performance.now() - start
+        if (tries > 0) this.waits.push(ms)
+        // Also what was held by a gateway and answered at the first try.
+        if ((tries > 0 || ms > 1000) && !hung && url !== this.stopped) this.waitsElsewhere.push(ms)
         this.note(performance.now() - start, story, url, at)
         return x
       } catch (why) {
         this.last = why.message
+        hung ||= url === this.stopped || url === this.wasStopped
         story.push(`${url.slice(-4)} after ${Math.round(performance.now() - at)} ms: ${why.cause?.code ?? why.message}`.slice(0, 160))
         ++this.retries
         if (tries === 0) ++this.failed
@@ -197,11 +203,15 @@ export class Checker {
       await pause(4000 + this.chance() * 3000)
       await this.cluster('start-node', victim)
     } else if (kind === 'pause') {
-      const { pid } = of()
+      const { pid, http } = of()
       process.kill(pid, 'SIGSTOP')
+      this.stopped = http
       await pause(1000 + this.chance() * 7000)
       process.kill(pid, 'SIGCONT')
+      this.stopped = undefined
+      this.wasStopped = http
       await pause(3000)
+      this.wasStopped = undefined
       // It may have ended itself, as it must where it cannot be sure.
       if (!alive(pid)) await this.cluster('start-node', victim)
     } else if (kind === 'restart') {
@@ -244,14 +254,19 @@ export class Checker {
   }
 
   summary() {
-    const waits = [...this.waits].sort((a, b) => a - b)
-    const part = (p) => Math.round(waits[Math.min(waits.length - 1, Math.floor(waits.length * p))] ?? 0)
+    const parts = (of) => {
+      const waits = [...of].sort((a, b) => a - b)
+      const part = (p) => Math.round(waits[Math.min(waits.length - 1, Math.floor(waits.length * p))] ?? 0)
+      return { p50: part(0.5), p99: part(0.99), max: part(1) }
+    }
     return {
       turns: this.users.reduce((n, x) => n + x.turns.length, 0),
       memories: this.users.reduce((n, x) => n + x.memories.length, 0),
       failed_at_first: this.failed,
       retries: this.retries,
-      unavailable_ms: { p50: part(0.5), p99: part(0.99), max: part(1) },
+      unavailable_ms: parts(this.waits),
+      // Of those who were not connected to a stopped node itself, which says nothing until it goes on.
+      elsewhere_ms: parts(this.waitsElsewhere),
       faults: this.faults,
       longest: this.longest,
     }
