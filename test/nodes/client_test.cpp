@@ -132,3 +132,15 @@ TEST_CASE("a client has a bound, cancels, and lets go of everything in the end",
   REQUIRE(count() == 3);
   CHECK(ends[2].code == ec::cancelled);
 }
+
+TEST_CASE("the longest deadline there is is none", "[native][tls]") {
+  certificate_folder files;
+  scripted_node node{files, "n1"};
+  auto with = open(bot(files, {node.address()}));
+  call_options patient;
+  patient.deadline = std::chrono::nanoseconds::max();
+  auto reply = with->say(
+      turn(), [](const stream_piece&) {}, patient);
+  INFO(reply.why.message);
+  CHECK(reply);
+}

@@ -3,6 +3,7 @@
 
 using namespace sotto;
 using namespace sotto::test;
+using namespace std::chrono_literals;
 
 TEST_CASE("a frontend says who it is before all else, and once", "[native]") {
   native_fixture f;
@@ -192,4 +193,17 @@ TEST_CASE("a node that ends answers what runs, and gives back what comes", "[nat
   f.answer(0);
   CHECK(x.channel->last<turn_reply>());
   CHECK(x.channel->closed);
+}
+
+TEST_CASE("a deadline beyond all time is none", "[native]") {
+  native_fixture f;
+  auto x = f.welcome();
+  f.pass(1s);
+  native_call_frame call;
+  call.number = ++x.number;
+  call.ctx.deadline = INT64_MAX;
+  call.body = native_fixture::turn();
+  f.bytes(x, to_bytes(call).substr(native_head));
+  CHECK(x.channel->why().empty());
+  CHECK(f.world->turns.size() == 1);
 }
