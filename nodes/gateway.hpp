@@ -60,4 +60,14 @@ struct gateway_handles {
   std::atomic<const char*> unready{nullptr};
 };
 
+/// The context of a request that is too late when its answer is no longer waited for.
+template <class Self>
+context within(Self* self, const context& ctx, caf::timespan time) {
+  auto x = self->child(ctx);
+  auto until = self->nanos() + time.count();
+  if (x.deadline == 0 || x.deadline > until)
+    x.deadline = until;
+  return x;
+}
+
 } // namespace sotto
