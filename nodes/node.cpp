@@ -53,10 +53,14 @@ void raise_descriptor_limit(size_t wanted) {
 
 /// The process's own figures, read when they are asked for.
 void append_process(std::string& text) {
+  auto figures = read_process_figures();
   text += fmt::format("# HELP process_resident_memory_bytes Resident memory\n"
                       "# TYPE process_resident_memory_bytes gauge\n"
-                      "process_resident_memory_bytes {}\n",
-                      read_process_figures().resident);
+                      "process_resident_memory_bytes {}\n"
+                      "# HELP process_cpu_seconds_total Processor time of all threads\n"
+                      "# TYPE process_cpu_seconds_total counter\n"
+                      "process_cpu_seconds_total {:.3f}\n",
+                      figures.resident, static_cast<double>(figures.cpu) / 1e9);
 }
 
 constexpr auto file_watch_interval = std::chrono::seconds{1};
