@@ -19,15 +19,21 @@ constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created
 constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
 
 // The groups of an author are stepped through in the index, one after another: their lines are read
-// of this partition's alone.
+// of this partition's alone. What the companion said of its own accord has no author: it was made
+// from the conversation so far, whoever spoke there.
 constexpr auto find_spoken =
     "WITH RECURSIVE g(owner) AS (SELECT min(owner) FROM memories WHERE author = ?1 AND author <> "
     "'' "
     "UNION ALL SELECT (SELECT min(m.owner) FROM memories m WHERE m.author = ?1 AND m.author <> '' "
-    "AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL) "
-    "SELECT o.owner, m.seq FROM g CROSS JOIN owners o ON o.number = g.owner AND o.partition = ?2 "
-    "CROSS JOIN memories m ON m.author = ?1 AND m.author <> '' AND m.owner = g.owner "
-    "ORDER BY o.number, m.seq";
+    "AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL), "
+    "h(number, name) AS (SELECT o.number, o.owner FROM g CROSS JOIN owners o ON o.number = g.owner "
+    "AND o.partition = ?2) "
+    "SELECT h.name, m.seq, h.number FROM h "
+    "CROSS JOIN memories m ON m.author = ?1 AND m.author <> '' AND m.owner = h.number "
+    "UNION ALL SELECT h.name, m.seq, h.number FROM h CROSS JOIN memories m ON m.owner = h.number "
+    "WHERE m.own AND m.author = '' AND EXISTS (SELECT 1 FROM memories b WHERE b.author = ?1 "
+    "AND b.author <> '' AND b.owner = h.number AND b.seq < m.seq "
+    "AND b.conversation = m.conversation) ORDER BY 3, 2";
 
 constexpr auto list_owners =
     "SELECT tenant, owner, (SELECT count(*) FROM memories WHERE memories.owner = owners.number "

@@ -413,3 +413,33 @@ TEMPLATE_TEST_CASE("what a user said in groups is found by partition, tenant and
   CHECK(left.summaries[0].conversation == "before");
   CHECK(load(*db, "ada").authors.empty());
 }
+
+TEMPLATE_TEST_CASE("what the companion said of its own accord goes with those who spoke before", "",
+                   sqlite_place, postgres_place) {
+  TestType place;
+  auto db = open(place.options());
+  auto den = partition_of_group(place.options(), "den");
+  auto own = [](uint64_t seq, const char* id, const char* conversation = "evening") {
+    auto x = row(seq, id);
+    x.own = true;
+    x.conversation = conversation;
+    return x;
+  };
+  REQUIRE_FALSE(apply(*db, said("den", {{own(1, "before anybody"), ""},
+                                        {row(2, "a"), "ada"},
+                                        {own(3, "answer to ada"), "ada"},
+                                        {own(4, "after ada"), ""},
+                                        {row(5, "b"), "bob"},
+                                        {own(6, "answer to bob"), "bob"},
+                                        {own(7, "after both"), ""},
+                                        {own(8, "elsewhere", "morning"), ""},
+                                        {row(9, "told by nobody"), ""}})));
+  REQUIRE_FALSE(apply(*db, said("attic", {{row(1, "b"), "bob"}, {own(2, "after bob"), ""}})));
+  auto found = spoken(*db, {"acme", "ada"}, den);
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].second == std::vector<uint64_t>{2, 3, 4, 7});
+  for (auto& [group, seqs] : spoken(*db, {"acme", "bob"}, den))
+    CHECK(
+        seqs
+        == (group == "channel:den" ? std::vector<uint64_t>{5, 6, 7} : std::vector<uint64_t>{1, 2}));
+}
