@@ -69,6 +69,9 @@ constexpr std::array<std::string_view, feelings> feeling_names{
 
 constexpr size_t short_word = 16;
 
+/// Of a file; with ours they are still told by the bits that a slot has for them.
+constexpr size_t most_words = 30'000;
+
 /// Keep the first so many bytes of eight.
 constexpr auto first_bytes = [] {
   static_assert(std::endian::native == std::endian::little);
@@ -77,29 +80,6 @@ constexpr auto first_bytes = [] {
     masks[i] = masks[i - 1] << 8 | 0xff;
   return masks;
 }();
-
-/// Short words, which nearly all are, take one way through the hash whatever their size: branches
-/// that depend on it are guessed wrong at every other word.
-uint64_t hash_of(emotion_lexicon::padded_word word) {
-  if (word.size > short_word)
-    return XXH3_64bits(word.data, word.size);
-  std::array<uint64_t, 2> bytes;
-  std::memcpy(bytes.data(), word.data, sizeof(bytes));
-  auto first = std::min(word.size, sizeof(uint64_t));
-  bytes[0] &= first_bytes[first];
-  bytes[1] &= first_bytes[word.size - first];
-  return XXH3_64bits_withSeed(bytes.data(), sizeof(bytes), word.size);
-}
-
-uint64_t hash_of(std::string word) {
-  auto size = word.size();
-  word.resize(std::max(size, short_word));
-  return hash_of(emotion_lexicon::padded_word{word.data(), size});
-}
-
-uint32_t tag_of(uint64_t hash) {
-  return static_cast<uint32_t>(hash >> 32);
-}
 
 /// The next field of a line, up to a tab or the end.
 std::string_view take(std::string_view& line) {
@@ -155,27 +135,40 @@ void emotion_lexicon::add_feelings() {
   }
 }
 
+/// Short words, which nearly all are, take one way through the hash whatever their size: branches
+/// that depend on it are guessed wrong at every other word.
+uint64_t emotion_lexicon::hash_of(padded_word word) {
+  if (word.size > short_word)
+    return XXH3_64bits(word.data, word.size);
+  std::array<uint64_t, 2> bytes;
+  std::memcpy(bytes.data(), word.data, sizeof(bytes));
+  auto first = std::min(word.size, sizeof(uint64_t));
+  bytes[0] &= first_bytes[first];
+  bytes[1] &= first_bytes[word.size - first];
+  return XXH3_64bits_withSeed(bytes.data(), sizeof(bytes), word.size);
+}
+
 void emotion_lexicon::index() {
   slots_.resize(std::bit_ceil(entries_.size() * 4));
-  for (auto& [word, number] : names_) {
-    auto hash = hash_of(word);
-    auto i = hash & (slots_.size() - 1);
-    while (slots_[i].entry != 0)
-      i = (i + 1) & (slots_.size() - 1);
-    slots_[i] = {tag_of(hash), number};
-    entries_[number].hash = hash;
+  for (auto& [word, entry] : names_) {
+    auto padded = word;
+    padded.resize(std::max(word.size(), short_word));
+    auto hash = hash_of({padded.data(), word.size()});
+    auto place = hash & (slots_.size() - 1);
+    for (; (slots_[place] & number) != 0; place = (place + 1) & (slots_.size() - 1))
+      slots_[place] |= passed;
+    slots_[place] = (hash & ~(passed | number)) | entry;
   }
   names_ = {};
 }
 
-const lexicon_entry& emotion_lexicon::find(padded_word word) const {
-  auto hash = hash_of(word);
-  // Words are told apart by their whole 64-bit hash: of these few thousand no two share one, and a
-  // foreign word meets one of them with a probability of 1e-15.
-  for (auto i = hash & (slots_.size() - 1); slots_[i].entry != 0; i = (i + 1) & (slots_.size() - 1))
-    if (slots_[i].tag == tag_of(hash) && entries_[slots_[i].entry].hash == hash)
-      return entries_[slots_[i].entry];
-  return entries_[0];
+size_t emotion_lexicon::find_behind(size_t place, uint64_t hash) const {
+  size_t found = 0;
+  do {
+    place = (place + 1) & (slots_.size() - 1);
+    found = known(slots_[place], hash);
+  } while (found == 0 && (slots_[place] & passed) != 0);
+  return found;
 }
 
 std::string_view emotion_lexicon::emoji(char32_t c) const {
@@ -209,7 +202,7 @@ emotion_lexicon::load(const std::string& path) {
       good = false;
     }
   }
-  if (!good || made->entries_.size() == 1)
+  if (!good || made->entries_.size() == 1 || made->entries_.size() > most_words)
     return to_error(
         {ec::invalid, path + " is no list of emotion words; run scripts/data/fetch", {}});
   made->add_rules();

@@ -85,7 +85,6 @@ struct lexicon_entry {
   feeling felt_too = feeling::none;
   /// How strongly the word shows the feeling, 0 to 1.
   float strength = 0;
-  uint64_t hash = 0;
 };
 
 /// VADER's lexicon with its boosters and negations, our words of feeling, and names for emoji.
@@ -103,8 +102,17 @@ public:
     size_t size;
   };
 
-  /// The entry of a word; an empty one if it is unknown.
-  const lexicon_entry& find(padded_word word) const;
+  static uint64_t hash_of(padded_word word);
+
+  /// The entry of a word by its hash; an empty one if it is unknown.
+  const lexicon_entry& find(uint64_t hash) const {
+    auto place = hash & (slots_.size() - 1);
+    // Whether a word is known is anybody's guess, so no branch asks; few places were passed.
+    auto found = known(slots_[place], hash);
+    if ((slots_[place] & passed) != 0 && found == 0) [[unlikely]]
+      found = find_behind(place, hash);
+    return entries_[found];
+  }
 
   /// The words for an emoji; empty for any other code point.
   std::string_view emoji(char32_t c) const;
@@ -112,13 +120,19 @@ public:
   size_t size() const { return entries_.size(); }
 
 private:
-  /// A word's hash is in its entry, its upper half here: of unknown words only this is looked at.
-  struct slot {
-    uint32_t tag = 0;
-    uint32_t entry = 0; // 0: free
-  };
+  /// The hash of a known word but its lowest 16 bits, which are here the number of the word's entry
+  /// and a bit that is set if a word that belongs here found the place taken and stands behind it.
+  /// With the place these are 63 bits: of these few thousand words no two share them, and a foreign
+  /// word has those of the one where it belongs with a probability of 1e-15.
+  using slot = uint64_t;
+  static constexpr slot passed = 0x8000, number = 0x7fff;
+
+  static size_t known(slot x, uint64_t hash) {
+    return (x & number) * static_cast<size_t>((x ^ hash) <= (passed | number));
+  }
 
   lexicon_entry& entry(std::string_view word);
+  size_t find_behind(size_t place, uint64_t hash) const;
   void add_rules();
   void add_feelings();
   void index();

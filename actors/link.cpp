@@ -190,8 +190,12 @@ void link_state::tick() {
 void link_state::close() {
   if (together())
     part({ec::unavailable, "the node left the cluster", {}});
-  for (auto number : numbers_of([](auto&) { return true; }))
-    give_back(number);
+  for (auto number : numbers_of([](auto&) { return true; })) {
+    if (asked_.at(number).what.generating)
+      answer(take_call(number), {ec::unavailable, peer_name_ + " left the cluster", {}, 1});
+    else
+      give_back(number);
+  }
 }
 
 link_actor::behavior_type
@@ -227,6 +231,17 @@ link(caf::stateful_actor<link_state, asking_actor<link_actor::base>>* self,
       },
       [&state](const context&, atom::failed, uint64_t number, const failure& why) {
         state.failed(number, why);
+      },
+      [&state](const context& ctx, atom::generate, llm_client_actor& client, uint64_t ticket,
+               generation& ask) { state.generate(ctx, std::move(client), ticket, std::move(ask)); },
+      [&state](const context&, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
+        state.cancel_generation(client, ticket);
+      },
+      [&state](const context&, atom::token, uint64_t number, std::string& text) {
+        state.generated(number, std::move(text));
+      },
+      [&state](const context&, atom::completed, uint64_t number, completion& x) {
+        state.generated(number, x);
       },
       [&state](const context& ctx, atom::event, session_event& x) { state.event(ctx, x); },
       [&state](const context&, atom::call, routed_call& x) { state.call(std::move(x)); },

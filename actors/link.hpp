@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <unordered_map>
@@ -21,9 +22,15 @@ struct link_parts {
   link_hello self;
   /// Gets back what was not done.
   link_client_actor route;
+  /// Is told of LINKs too, where it is somebody.
+  llm_route_actor llm_route;
   /// Where a partition's turns go, and its PARTITION; nobody: it is not this node's.
   std::function<turn_home_actor(uint32_t partition)> turns;
   std::function<listened_partition_actor(uint32_t partition)> home;
+  /// Who generates here for other nodes; empty: nobody, the node has not the role.
+  std::function<llm_actor()> models;
+  /// Generations that run here for others, of all LINKs.
+  std::shared_ptr<std::atomic<size_t>> generating = std::make_shared<std::atomic<size_t>>(0);
   /// Starts to connect; `connected` or `failed` follows.
   std::function<void(const link_actor& self, const std::string& host, uint16_t port)> dial;
 };
@@ -67,6 +74,12 @@ public:
   void cancel(const turn_client_actor& client, uint64_t ticket, bool lost);
   void settle(uint32_t partition);
 
+  // Generations of either side, link_generating.cpp
+  void generate(const context& ctx, llm_client_actor client, uint64_t ticket, generation ask);
+  void cancel_generation(const llm_client_actor& client, uint64_t ticket);
+  void generated(uint64_t number, std::string text);
+  void generated(uint64_t number, completion& result);
+
   // Serving, link_serving.cpp
   void piece(const context& ctx, uint64_t number, stream_piece x);
   void resumed(uint64_t number, bool recovered);
@@ -99,6 +112,9 @@ private:
     turn_home_actor home;
     owner_key owner;
     std::string conversation;
+    /// Of a generation: who generates, and how much it has told.
+    llm_actor model;
+    uint64_t told = 0;
     /// Of a request.
     uint64_t asked = 0;
     int64_t due = 0;
@@ -146,11 +162,13 @@ private:
   void pump();
   bool ready(link_frame& x);
 
+  void take_on(routed_call x);
   void enqueue_call(uint64_t number, asked_call& x);
   caf::message subscribe(routed_call& x);
   void take_piece(const link_frame& x);
   void take_answer(const link_frame& x);
   void first_word(asked_call& x);
+  void take_text(const routed_call& call, caf::message& what);
   void take_event(const link_frame& x);
   void take_moved(uint64_t number);
   void give_back(uint64_t number);
@@ -167,8 +185,11 @@ private:
   void serve(link_frame& x);
   void serve_turn(const link_frame& x, caf::message& what);
   void serve_request(const link_frame& x, caf::message& what);
+  void serve_generation(const link_frame& x, caf::message& what);
   void serve_cancel(const link_frame& x);
   void serving_lost();
+  void abandon(uint64_t number, const served_call& x, bool lost);
+  served_call take_served(std::unordered_map<uint64_t, served_call>::iterator at);
   void finish(uint64_t number, const caf::message& last);
   bool flush_piece(uint64_t number, served_call& x);
   void expire_served(int64_t now);

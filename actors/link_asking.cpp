@@ -58,11 +58,14 @@ void refuse_call(caf::strong_actor_ptr from, const routed_call& x, const failure
   if (x.asker && x.request.is_request()) {
     x.asker->enqueue(std::move(from), x.request.response_id(), caf::make_message(to_error(why)),
                      nullptr);
-  } else if (x.client) {
-    auto ctx = x.ctx;
-    ctx.deadline = 0; // an answer is worth hearing however late it is
-    caf::anon_send<caf::message_priority::high>(x.client, ctx, atom::failed_v, x.ticket, why);
+    return;
   }
+  auto ctx = x.ctx;
+  ctx.deadline = 0; // an answer is worth hearing however late it is
+  if (x.client)
+    caf::anon_send<caf::message_priority::high>(x.client, ctx, atom::failed_v, x.ticket, why);
+  else if (x.generating)
+    caf::anon_send<caf::message_priority::high>(x.generating, ctx, atom::failed_v, x.ticket, why);
 }
 
 void link_state::answer(const routed_call& x, const failure& why) {
@@ -70,7 +73,6 @@ void link_state::answer(const routed_call& x, const failure& why) {
 }
 
 void link_state::call(routed_call x) {
-  auto now = self_->nanos();
   if (x.listener) {
     x.what = subscribe(x);
     if (x.what.empty() || !together())
@@ -79,6 +81,11 @@ void link_state::call(routed_call x) {
   if (x.client && x.what.match_element<turn_request>(2))
     if (auto& slot = x.what.get_as<turn_request>(2).slot)
       slot->yield(); // the peer's time is not this node's
+  take_on(std::move(x));
+}
+
+void link_state::take_on(routed_call x) {
+  auto now = self_->nanos();
   auto number = ++last_number_;
   auto& to = asked_[number];
   to.what = std::move(x);
@@ -87,6 +94,8 @@ void link_state::call(routed_call x) {
       to.what.ctx.deadline != 0 ? to.what.ctx.deadline : now + parts_->options.call_timeout.count();
   if (to.what.client)
     turns_[{to.what.client->id(), to.what.ticket}] = number;
+  else if (to.what.generating)
+    turns_[{to.what.generating->id(), to.what.ticket}] = number;
   enqueue_call(number, to);
   arm();
 }
@@ -129,6 +138,8 @@ bool link_state::ready(link_frame& x) {
 /// Takes out a call that is there.
 routed_call link_state::take_call(uint64_t number) {
   auto x = std::move(asked_.extract(number).mapped());
+  if (x.what.generating)
+    turns_.erase({x.what.generating->id(), x.what.ticket});
   if (x.what.client) {
     turns_.erase({x.what.client->id(), x.what.ticket});
     auto there = x.sent ? turns_there_.find(x.what.partition) : turns_there_.end();
@@ -218,7 +229,8 @@ void link_state::asking_lost() {
   turns_there_.clear();
   for (auto number : numbers_of([](auto&) { return true; })) {
     auto& x = asked_.at(number);
-    if (x.sent && (x.begun || !repeatable(x.what))) {
+    // LLM ROUTE tries another node, where there is one.
+    if (x.what.generating || (x.sent && (x.begun || !repeatable(x.what)))) {
       answer(
           take_call(number),
           {ec::unavailable,
@@ -266,10 +278,12 @@ void link_state::first_word(asked_call& x) {
 void link_state::take_piece(const link_frame& x) {
   auto at = asked_.find(x.number);
   auto what = message_from_bytes(self_->home_system(), x.bytes);
-  if (at == asked_.end() || !at->second.what.client || !what)
+  if (at == asked_.end() || !what)
     return;
   auto& call = at->second;
   first_word(call);
+  if (!call.what.client)
+    return take_text(call.what, *what);
   auto ctx = self_->child(call.what.ctx);
   ctx.deadline = 0;
   if (what->match_elements<caf::atom_value, stream_piece>())
@@ -299,6 +313,8 @@ void link_state::take_answer(const link_frame& x) {
     ctx.deadline = 0;
     self_->send(call.client, ctx, atom::completed_v, call.ticket,
                 std::move(what->get_mutable_as<turn_reply>(1)));
+  } else {
+    take_text(call, *what);
   }
 }
 

@@ -69,10 +69,7 @@ void link_state::dropped(const link_frame& x) {
       answer(take_call(x.number), why);
   } else if (x.kind == frame_kind::piece) {
     if (auto at = served_.find(x.number); at != served_.end()) {
-      self_->send<caf::message_priority::high>(at->second.home, context{}, atom::cancel_v,
-                                               turn_client_actor{self_}, x.number, at->second.owner,
-                                               at->second.conversation, true);
-      served_.erase(at);
+      abandon(x.number, take_served(at), true);
       say_failed(x.number, why);
     }
   } else if (x.kind == frame_kind::answer) {

@@ -59,6 +59,9 @@ void link_state::serve(link_frame& x) {
       return serve_turn(x, what);
     if (is_request(what))
       return serve_request(x, what);
+    if (has_verb(what, atom::generate::value)
+        && what.match_elements<context, caf::atom_value, generation>())
+      return serve_generation(x, what);
     if (has_verb(what, atom::subscribe::value)
         && what.match_elements<context, caf::atom_value, owner_key, std::string, subscription>()) {
       if (auto home = parts_->home(x.partition))
@@ -107,37 +110,52 @@ void link_state::serve_request(const link_frame& x, caf::message& what) {
 void link_state::serve_cancel(const link_frame& x) {
   auto at = served_.find(x.number);
   auto what = message_from_bytes(self_->home_system(), x.bytes);
-  if (at == served_.end() || !at->second.home || !what
+  if (at == served_.end() || (!at->second.home && !at->second.model) || !what
       || !what->match_elements<caf::atom_value, bool>())
     return;
-  auto call = std::move(at->second);
+  abandon(x.number, take_served(at), what->get_as<bool>(1));
+}
+
+/// Nobody waits for it any more.
+void link_state::abandon(uint64_t number, const served_call& x, bool lost) {
+  if (x.home)
+    self_->send<caf::message_priority::high>(x.home, self_->child(x.ctx), atom::cancel_v,
+                                             turn_client_actor{self_}, number, x.owner,
+                                             x.conversation, lost);
+  else if (x.model)
+    self_->send<caf::message_priority::high>(x.model, self_->child(x.ctx), atom::cancel_v,
+                                             llm_client_actor{self_}, number);
+  else
+    self_->forget(x.asked);
+}
+
+link_state::served_call
+link_state::take_served(std::unordered_map<uint64_t, served_call>::iterator at) {
+  auto x = std::move(at->second);
   served_.erase(at);
-  self_->send<caf::message_priority::high>(call.home, self_->child(call.ctx), atom::cancel_v,
-                                           turn_client_actor{self_}, x.number, call.owner,
-                                           call.conversation, what->get_as<bool>(1));
+  if (x.model)
+    --*parts_->generating;
+  return x;
 }
 
 void link_state::serving_lost() {
-  for (auto& [number, x] : served_) {
-    if (x.home)
-      self_->send<caf::message_priority::high>(x.home, self_->child(x.ctx), atom::cancel_v,
-                                               turn_client_actor{self_}, number, x.owner,
-                                               x.conversation, true);
-    else
-      self_->forget(x.asked);
+  while (!served_.empty()) {
+    auto at = served_.begin();
+    auto number = at->first;
+    abandon(number, take_served(at), true);
   }
-  served_.clear();
   gathering_.clear();
   moved_.clear();
 }
 
 void link_state::expire_served(int64_t now) {
-  std::erase_if(served_, [&](auto& x) {
-    if (now <= x.second.due)
-      return false;
-    self_->forget(x.second.asked);
-    return true;
-  });
+  for (auto at = served_.begin(); at != served_.end();) {
+    auto here = at++;
+    if (now <= here->second.due)
+      continue;
+    auto x = take_served(here);
+    self_->forget(x.asked);
+  }
 }
 
 void link_state::say_moved(uint64_t number, uint32_t partition) {
@@ -159,8 +177,7 @@ void link_state::finish(uint64_t number, const caf::message& last) {
   auto at = served_.find(number);
   if (at == served_.end())
     return;
-  auto call = std::move(at->second);
-  served_.erase(at);
+  auto call = take_served(at);
   if (flush_piece(number, call))
     queue(frame_of(frame_kind::answer, number, call.ctx.level, last));
   else
@@ -236,8 +253,7 @@ void link_state::failed(uint64_t number, const failure& why) {
   if (at == served_.end())
     return;
   if (has_moved(why) && !at->second.spoken) {
-    auto partition = at->second.partition;
-    served_.erase(at);
+    auto partition = take_served(at).partition;
     return say_moved(number, partition);
   }
   finish(number, caf::make_message(atom::failed_v, why));

@@ -32,8 +32,16 @@ links_state::peer& links_state::start(const std::string& node) {
   x.where.node = x.state.node = node;
   x.link = self_->home_system().spawn(link, parts_, node, links_actor{self_});
   self_->monitor(x.link);
-  self_->send<caf::message_priority::high>(route_, context{}, atom::peer_v, node, x.link);
+  tell_link(node, x.link);
   return x;
+}
+
+/// `link`: nobody where it has ended.
+void links_state::tell_link(const std::string& node, const link_actor& link) {
+  self_->send<caf::message_priority::high>(route_, context{}, atom::peer_v, node, link);
+  if (parts_->llm_route)
+    self_->send<caf::message_priority::high>(parts_->llm_route, context{}, atom::peer_v, node,
+                                             llm_actor{link});
 }
 
 void links_state::locate(const peer& x) {
@@ -97,7 +105,7 @@ void links_state::down(const caf::down_msg& x) {
     if (!y.link || x.source != y.link)
       continue;
     auto where = y.where;
-    self_->send<caf::message_priority::high>(route_, context{}, atom::peer_v, node, link_actor{});
+    tell_link(node, link_actor{});
     peers_.erase(where.node);
     if (where.port != 0) {
       spdlog::error("the link to node {} failed ({}) and is started again", where.node,

@@ -35,6 +35,7 @@ private:
 
   peer& start(const std::string& node);
   void locate(const peer& x);
+  void tell_link(const std::string& node, const link_actor& link);
 
   self_pointer self_ = nullptr;
   std::shared_ptr<const link_parts> parts_;

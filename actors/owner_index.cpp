@@ -5,7 +5,6 @@
 
 #include <xxhash.h>
 
-#include "actors/dot_products.hpp"
 #include "actors/memory_filter.hpp"
 #include "actors/text_terms.hpp"
 
@@ -44,17 +43,14 @@ uint64_t hash_of(const std::string& text) {
 
 void owner_index::add(memory x, const std::vector<float>& vector) {
   auto i = static_cast<uint32_t>(rows_.size());
-  if (dimension_ == 0 && !vector.empty()) {
-    dimension_ = vector.size();
-    vectors_.resize(rows_.size() * dimension_);
-  }
+  if (vectors_.dimension() == 0 && !vector.empty())
+    vectors_.set_dimension(vector.size());
   link line;
-  line.embedded = !vector.empty() && vector.size() == dimension_;
+  line.embedded = !vector.empty() && vector.size() == vectors_.dimension();
   embedded_ += line.embedded ? 1 : 0;
+  vectors_.add();
   if (line.embedded)
-    vectors_.insert(vectors_.end(), vector.begin(), vector.end());
-  else
-    vectors_.resize((rows_.size() + 1) * dimension_);
+    vectors_.set(i, vector);
   words_.add(terms_of(x.text));
   auto [at, first] = last_line_.try_emplace(x.conversation, i);
   if (!first) {
@@ -110,16 +106,14 @@ const memory* owner_index::at(uint64_t seq) const {
 
 bool owner_index::set_vector(uint64_t seq, const std::vector<float>& vector) {
   auto at = place_of(seq);
-  if (at == rows_.end() || vector.empty() || (dimension_ != 0 && vector.size() != dimension_))
+  auto dimension = vectors_.dimension();
+  if (at == rows_.end() || vector.empty() || (dimension != 0 && vector.size() != dimension))
     return false;
-  if (dimension_ == 0) {
-    dimension_ = vector.size();
-    vectors_.resize(rows_.size() * dimension_);
-  }
-  auto i = at - rows_.begin();
-  std::copy(vector.begin(), vector.end(),
-            vectors_.begin() + i * static_cast<std::ptrdiff_t>(dimension_));
-  auto& line = links_[static_cast<size_t>(i)];
+  if (dimension == 0)
+    vectors_.set_dimension(vector.size());
+  auto i = static_cast<size_t>(at - rows_.begin());
+  vectors_.set(i, vector);
+  auto& line = links_[i];
   embedded_ += line.embedded ? 0 : 1;
   line.embedded = true;
   return true;
@@ -135,8 +129,7 @@ bool owner_index::remove(const std::string& id) {
   links_[at->second].text_hash = 0;
   line.text.assign(line.text.size(), '\0');
   line = {};
-  std::fill_n(vectors_.begin() + static_cast<std::ptrdiff_t>(at->second * dimension_), dimension_,
-              0.0F);
+  vectors_.clear(at->second);
   by_id_.erase(at);
   if (++dead_ * dead_share > rows_.size())
     compact();
@@ -146,14 +139,9 @@ bool owner_index::remove(const std::string& id) {
 void owner_index::compact() {
   owner_index fresh;
   fresh.last_seq_ = last_seq_;
-  std::vector<float> vector;
-  for (size_t i = 0; i < rows_.size(); ++i) {
-    if (links_[i].alive == 0)
-      continue;
-    auto at = vectors_.begin() + static_cast<std::ptrdiff_t>(i * dimension_);
-    vector.assign(at, at + static_cast<std::ptrdiff_t>(links_[i].embedded ? dimension_ : 0));
-    fresh.add(std::move(rows_[i]), vector);
-  }
+  for (size_t i = 0; i < rows_.size(); ++i)
+    if (links_[i].alive != 0)
+      fresh.add(std::move(rows_[i]), links_[i].embedded ? vectors_.get(i) : std::vector<float>{});
   *this = std::move(fresh);
 }
 
@@ -163,11 +151,11 @@ const memory* owner_index::find(const std::string& id) const {
 }
 
 void owner_index::add_meaning(const memory_query& query, std::vector<float>& to) const {
-  if (dimension_ == 0 || query.vector.size() != dimension_)
+  if (vectors_.dimension() == 0 || query.vector.size() != vectors_.dimension())
     return;
   // Over all rows and not a Faiss index, as fusion needs every row's score. Not by BLAS either:
   // OpenBLAS takes processors that are younger than itself for old ones.
-  dot_products(vectors_.data(), rows_.size(), dimension_, query.vector.data(), to.data());
+  vectors_.multiply(query.vector, to);
 }
 
 // By number of the speaker; empty where none is named, which is nearly always.
@@ -296,8 +284,7 @@ memory_page owner_index::page(const std::string& after, size_t limit) const {
 
 size_t owner_index::bytes() const {
   constexpr size_t per_row = sizeof(memory) + sizeof(link) + 96; // and its entry by id
-  return sizeof(*this) + rows_.size() * per_row + vectors_.size() * sizeof(float) + words_.bytes()
-         + text_bytes_;
+  return sizeof(*this) + rows_.size() * per_row + vectors_.bytes() + words_.bytes() + text_bytes_;
 }
 
 } // namespace sotto

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/lexical_index.hpp"
+#include "actors/vector_rows.hpp"
 #include "messages/memory.hpp"
 
 namespace sotto {
@@ -14,10 +15,10 @@ namespace sotto {
 /// One owner's memories with exact hybrid search. Knows no actor, clock or disk.
 ///
 /// Every memory's score is computed: BM25 over stems scaled to its maximum, plus 0.7 of the cosine
-/// of the embeddings, plus shares of the scores of the neighbouring lines of the same conversation
-/// (0.35 one away, 0.15 two away), plus a bonus for lines of a speaker whom the question names. An
-/// owner's memories are few, so this takes microseconds and misses nothing; an approximate index
-/// would save nothing and lose some. Not thread-safe.
+/// of the embeddings (kept in eight bits a number), plus shares of the scores of the neighbouring
+/// lines of the same conversation (0.35 one away, 0.15 two away), plus a bonus for lines of a
+/// speaker whom the question names. An owner's memories are few, so this takes microseconds and
+/// misses nothing; an approximate index would save nothing and lose some. Not thread-safe.
 class owner_index {
 public:
   /// Adds a memory with its embedding (empty: found by words alone; all embeddings of an owner have
@@ -91,9 +92,8 @@ private:
   std::vector<memory> rows_;
   std::vector<link> links_;
   lexical_index words_;
-  /// Row-major, `dimension_` floats a row; zeros where a memory has no embedding.
-  std::vector<float> vectors_;
-  size_t dimension_ = 0;
+  /// Zeros where a memory has no embedding.
+  vector_rows vectors_;
   std::unordered_map<std::string, uint32_t> by_id_;
   std::unordered_map<std::string, uint32_t> last_line_;
   std::unordered_map<std::string, uint32_t> speakers_;

@@ -112,8 +112,8 @@ void partition_host_state::start(uint32_t number, entry& x) {
   x.home = parts_.make(number, route());
   self_->monitor(x.home);
   numbers_[x.home.id()] = number;
-  parts_.publish(number, x.home, true);
-  place(number, {route_place::kind::here, x.home, {}});
+  parts_.publish(number, x.home, true, x.epoch);
+  place(number, {route_place::kind::here, x.home, {}, x.epoch});
 }
 
 void partition_host_state::release(uint32_t number, uint64_t epoch) {
@@ -128,7 +128,7 @@ void partition_host_state::release(uint32_t number, uint64_t epoch) {
   if (std::exchange(x.releasing, true))
     return;
   place(number, {route_place::kind::moving, {}, {}});
-  parts_.publish(number, route(), false);
+  parts_.publish(number, route(), false, 0);
   auto round = x.round;
   if (!parts_.route)
     return drain(number, round);
@@ -177,7 +177,7 @@ void partition_host_state::let_go(uint32_t number, uint64_t round) {
 void partition_host_state::lose(uint32_t number) {
   // Nothing is acknowledged from here on: the store refuses what is not ours.
   place(number, {route_place::kind::moving, {}, {}});
-  parts_.publish(number, route(), false);
+  parts_.publish(number, route(), false, 0);
   auto at = entries_.find(number);
   if (at != entries_.end() && !at->second.moved)
     end(number);
@@ -225,7 +225,7 @@ void partition_host_state::down(const caf::down_msg& x) {
                 to_string(x.reason), pause.count() / 1'000'000);
   place(at->first, {route_place::kind::moving, {}, {}});
   if (parts_.route)
-    parts_.publish(at->first, route(), false);
+    parts_.publish(at->first, route(), false, 0);
   self_->delayed_send<caf::message_priority::high>(self_, pause, context{}, atom::tick_v, at->first,
                                                    lost.round);
 }

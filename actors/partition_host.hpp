@@ -14,8 +14,10 @@ namespace sotto {
 struct partition_host_parts {
   /// Starts a PARTITION; once it drains it sends what comes to the second one, if that is somebody.
   std::function<listened_partition_actor(uint32_t number, listened_partition_actor successor)> make;
-  /// From now on the partition is reached through this handle; whether it lives here.
-  std::function<void(uint32_t number, listened_partition_actor home, bool here)> publish;
+  /// From now on the partition is reached through this handle; whether it lives here, and under
+  /// which epoch.
+  std::function<void(uint32_t number, listened_partition_actor home, bool here, uint64_t epoch)>
+      publish;
   store_writer_actor writer;
   route_actor route;
   /// How long running turns are waited for when a partition moves.

@@ -70,7 +70,7 @@ std::string bytes_of(const std::vector<float>& x) {
 /// Nothing where it is no vector of as many dimensions (0: any).
 std::vector<float> read_vector(const std::string& bytes, size_t dimensions) {
   std::vector<float> x(bytes.size() / sizeof(float));
-  if (bytes.size() % sizeof(float) != 0 || (dimensions != 0 && x.size() != dimensions))
+  if (x.empty() || bytes.size() % sizeof(float) != 0 || (dimensions != 0 && x.size() != dimensions))
     return {};
   std::memcpy(x.data(), bytes.data(), bytes.size());
   auto finite = std::all_of(x.begin(), x.end(), [](float y) { return std::isfinite(y); });

@@ -122,17 +122,18 @@ link_actor route_state::link_to(const std::string& node) const {
 }
 
 /// Whether what comes now may go on at once.
-bool route_state::open(const partition_place& at) const {
+bool route_state::open(uint32_t partition) const {
+  auto& at = table_[partition];
   if (!at.settling.empty() || at.again != 0 || at.emptying)
     return false;
   if (at.place.at == route_place::kind::here)
-    return !parts_.lease || parts_.lease->holds();
+    return !parts_.lease || parts_.lease->holds(partition, at.place.epoch);
   return at.place.at == route_place::kind::peer && links_.contains(at.place.node);
 }
 
 void route_state::dispatch(routed_call x) {
   auto& at = table_[x.partition];
-  if (open(at) && holds_->empty(x.partition))
+  if (open(x.partition) && holds_->empty(x.partition))
     deliver(at, std::move(x));
   else
     hold(std::move(x));
@@ -187,7 +188,7 @@ void route_state::hold(routed_call x) {
 
 void route_state::release(uint32_t partition) {
   auto& at = table_[partition];
-  while (open(at)) {
+  while (open(partition)) {
     auto x = holds_->next(partition);
     if (!x)
       break;

@@ -102,7 +102,7 @@ private:
   routed_call new_call(const context& ctx, const owner_key& owner);
   routed_call new_call(const context& ctx, uint32_t partition);
   void dispatch(routed_call x);
-  bool open(const partition_place& at) const;
+  bool open(uint32_t partition) const;
   void deliver(partition_place& at, routed_call x);
   void deliver_here(const listened_partition_actor& home, routed_call& x);
   void empty_gate(uint32_t partition);

@@ -3,6 +3,8 @@
 #include <prometheus/counter.h>
 #include <prometheus/histogram.h>
 
+#include "runtime/prompt_thread.hpp"
+
 namespace sotto {
 
 namespace {
@@ -101,6 +103,8 @@ void store_writer_state::announce() {
 void store_writer_state::commit() {
   if (batch_.empty())
     return;
+  if (!std::exchange(prompt_, true))
+    make_thread_prompt(); // here, as its thread is not the one that spawned it
   auto start = self_->nanos();
   auto results = store_->apply(batch_);
   commit_seconds_->Observe(static_cast<double>(self_->nanos() - start) * 1e-9);

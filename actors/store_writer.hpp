@@ -55,6 +55,8 @@ private:
   std::vector<store_write> batch_;
   std::vector<member> members_;
   size_t bytes_ = 0;
+  /// Its thread was made so.
+  bool prompt_ = false;
   /// The message to itself is under way.
   bool announced_ = false;
   std::vector<caf::typed_response_promise<atom::drained>> drains_;

@@ -14,8 +14,8 @@ namespace {
 /// Views of what it was found in; `speaker` is empty where the text says already who said it.
 struct sentence {
   std::string_view speaker, text;
-  /// Numbers of its terms.
-  std::vector<uint32_t> terms;
+  /// Its terms' numbers, from here to there in the list of all.
+  size_t from = 0, to = 0;
   bool taken = false;
 
   size_t size() const { return text.size() + (speaker.empty() ? 0 : speaker.size() + 2); }
@@ -26,27 +26,78 @@ struct sentence {
 struct told_sentences {
   std::vector<sentence> all;
   std::unordered_map<uint64_t, uint32_t> numbers;
+  /// The terms of all sentences, one sentence after another.
+  std::vector<uint32_t> terms;
   std::vector<double> shares;
 
   void add(std::string_view speaker, std::string_view text) {
-    auto& x = all.emplace_back();
-    x.speaker = speaker;
-    x.text = text;
+    auto from = terms.size();
     for (auto term : terms_of(text)) {
       auto number = numbers.try_emplace(term, static_cast<uint32_t>(shares.size())).first->second;
       if (number == shares.size())
         shares.push_back(0);
       ++shares[number];
-      x.terms.push_back(number);
+      terms.push_back(number);
     }
+    all.push_back({speaker, text, from, terms.size()});
   }
 
   double weight_of(const sentence& x) const {
     double sum = 0;
-    for (auto term : x.terms)
-      sum += shares[term];
-    return x.terms.empty() ? 0 : sum / static_cast<double>(x.terms.size());
+    for (auto i = x.from; i < x.to; ++i)
+      sum += shares[terms[i]];
+    return x.from == x.to ? 0 : sum / static_cast<double>(x.to - x.from);
   }
+
+  void take(sentence& x) {
+    x.taken = true;
+    for (auto i = x.from; i < x.to; ++i)
+      shares[terms[i]] *= shares[terms[i]];
+  }
+};
+
+/// Sentences by weight, the first of the heaviest first. Taking one makes others lighter, never
+/// heavier: what lies on top is weighed anew, and is the heaviest if it still is no lighter.
+class heaviest_first {
+public:
+  explicit heaviest_first(told_sentences& of) : of_(of) {
+    for (size_t i = 0; i < of.all.size(); ++i)
+      if (auto weight = of.weight_of(of.all[i]); weight > 0)
+        places_.push_back({weight, i});
+    std::make_heap(places_.begin(), places_.end());
+  }
+
+  /// Takes the heaviest sentence shorter than `left`, which may not grow; nothing: there is none.
+  sentence* next(size_t left) {
+    while (!places_.empty()) {
+      std::pop_heap(places_.begin(), places_.end());
+      auto& x = of_.all[places_.back().index];
+      auto weight = of_.weight_of(x);
+      if (x.size() < left && weight == places_.back().weight) {
+        places_.pop_back();
+        of_.take(x);
+        return &x;
+      }
+      places_.back().weight = weight;
+      if (x.size() < left && weight > 0)
+        std::push_heap(places_.begin(), places_.end());
+      else
+        places_.pop_back();
+    }
+    return nullptr;
+  }
+
+private:
+  struct place {
+    double weight = 0;
+    size_t index = 0;
+    bool operator<(const place& y) const {
+      return weight != y.weight ? weight < y.weight : index > y.index;
+    }
+  };
+
+  told_sentences& of_;
+  std::vector<place> places_;
 };
 
 /// Calls `take` with every sentence: up to `.`, `!`, `?` before a space, or the end of a line.
@@ -69,7 +120,10 @@ void each_sentence(std::string_view text, F take) {
 }
 
 told_sentences sentences_of(const std::string& before, const std::vector<spoken_line>& lines) {
+  constexpr size_t usual = 256; // terms
   told_sentences result;
+  result.numbers.reserve(usual);
+  result.terms.reserve(2 * usual);
   // A summary's sentences say already who said them.
   each_sentence(before, [&](auto x) { result.add({}, x); });
   for (auto& line : lines)
@@ -103,24 +157,9 @@ std::vector<chat_message> summary_prompt(const std::string& before,
 std::string extract_summary(const std::string& before, const std::vector<spoken_line>& lines,
                             size_t most) {
   auto told = sentences_of(before, lines);
-  for (size_t left = most;;) {
-    sentence* best = nullptr;
-    double weight = 0;
-    for (auto& x : told.all) {
-      if (x.taken || x.size() >= left)
-        continue;
-      if (auto w = told.weight_of(x); w > weight) {
-        best = &x;
-        weight = w;
-      }
-    }
-    if (!best)
-      break;
-    best->taken = true;
+  heaviest_first order{told};
+  for (auto left = most; auto* best = order.next(left);)
     left -= best->size() + 1;
-    for (auto term : best->terms)
-      told.shares[term] *= told.shares[term];
-  }
   std::string result;
   for (auto& x : told.all) {
     if (!x.taken)

@@ -22,6 +22,14 @@ struct vader_token {
   bool negates() const { return has(lexicon_entry::negator); }
 };
 
+/// A word as it stands in a text, not yet looked up.
+struct vader_word {
+  uint64_t hash;
+  bool upper;
+  /// It holds "n't".
+  bool negates;
+};
+
 /// A text split for VADER, and what its rules need besides.
 struct vader_text {
   std::vector<vader_token> tokens;
@@ -33,6 +41,8 @@ struct vader_text {
   bool mixed_case = false;
   int exclamations = 0;
   int questions = 0;
+  /// As many as there are tokens.
+  std::vector<vader_word> words;
   /// The text with small letters for ASCII's capitals, and bytes of no meaning behind it.
   std::string lowered;
   /// Room for a word that is not as it stands in the text.

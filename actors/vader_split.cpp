@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <iterator>
 #include <string>
@@ -77,23 +78,36 @@ constexpr size_t padding = 16;
 /// Makes tokens of words.
 class token_maker {
 public:
-  token_maker(const emotion_lexicon& lexicon, vader_text& to) : lexicon_(lexicon), to_(to) {}
+  explicit token_maker(vader_text& to) : to_(to) {}
 
   void add(const word_seen& x) {
     auto word = x.text;
     if (((kind_of(word.front()) | kind_of(word.back())) & punctuation) != 0)
       word = stripped(x);
-    auto& entry = lexicon_.find({word.data(), word.size()});
-    vader_token token{&entry, entry.flags, entry.word, (x.kinds & (upper | lower)) == upper};
-    if ((x.kinds & quote) != 0 && word.find("n't") != std::string_view::npos)
-      token.flags |= lexicon_entry::negator;
-    capitals_ += token.upper ? 1 : 0;
-    auto place = to_.tokens.size();
-    if ((token.flags & (lexicon_entry::rated | lexicon_entry::feels)) != 0)
-      to_.telling.push_back(static_cast<uint32_t>(place));
-    if (token.word == rule_word::but)
-      to_.but = std::min(to_.but, place);
-    to_.tokens.push_back(token);
+    to_.words.push_back({emotion_lexicon::hash_of({word.data(), word.size()}),
+                         (x.kinds & (upper | lower)) == upper,
+                         (x.kinds & quote) != 0 && word.find("n't") != std::string_view::npos});
+  }
+
+  /// Looks the words up, one behind the other and without a branch that depends on what they are.
+  void finish(const emotion_lexicon& lexicon) {
+    auto count = to_.words.size();
+    to_.tokens.resize(count);
+    to_.telling.resize(count);
+    size_t telling = 0, capitals = 0, but = count;
+    for (size_t i = 0; i < count; ++i) {
+      auto& word = to_.words[i];
+      auto& entry = lexicon.find(word.hash);
+      auto flags = entry.flags | (word.negates ? lexicon_entry::negator : 0);
+      to_.tokens[i] = {&entry, static_cast<uint8_t>(flags), entry.word, word.upper};
+      to_.telling[telling] = static_cast<uint32_t>(i);
+      telling += static_cast<size_t>((flags & (lexicon_entry::rated | lexicon_entry::feels)) != 0);
+      capitals += word.upper ? 1 : 0;
+      but = std::min(but, entry.word == rule_word::but ? i : count);
+    }
+    to_.telling.resize(telling);
+    to_.but = but;
+    to_.mixed_case = capitals > 0 && capitals < count;
   }
 
   void count_marks(std::string_view text) {
@@ -102,8 +116,6 @@ public:
       to_.questions += c == '?' ? 1 : 0;
     }
   }
-
-  size_t capitals() const { return capitals_; }
 
 private:
   /// Without the punctuation around it, if more than two characters are left.
@@ -118,9 +130,7 @@ private:
     return x.characters - (word.size() - (to - from)) > 2 ? word.substr(from, to - from) : word;
   }
 
-  const emotion_lexicon& lexicon_;
   vader_text& to_;
-  size_t capitals_ = 0;
 };
 
 /// Collects a word that is not as it stands in the text: beyond ASCII, or with an emoji's name.
@@ -167,71 +177,121 @@ private:
   uint8_t kinds_ = 0;
 };
 
-/// Makes small letters of ASCII's capitals among eight bytes.
-uint64_t lower_eight(uint64_t x) {
-  constexpr uint64_t ones = ~uint64_t{0} / 255, high = 0x80 * ones;
-  auto low = x & ~high;
-  auto from_a = low + (0x80 - 'A') * ones, beyond_z = low + (0x80 - 'Z' - 1) * ones;
-  return x | (from_a & ~beyond_z & ~x & high) >> 2;
+/// Bytes of a text looked at together, so that the ends of words need no branch a byte; a bit a
+/// byte says what it is.
+struct window {
+  static constexpr size_t most = 64;
+
+  uint64_t spaces = 0; // and all bits behind the text's end
+  uint64_t wide = 0, capitals = 0, quotes = 0, marks = 0;
+};
+
+using sixteen = uint8_t __attribute__((vector_size(16)));
+
+/// A bit for each byte of `x`, which are 0 or 255.
+uint64_t bits_of(sixteen x) {
+  constexpr uint64_t own_bit = 0x8040201008040201, ones = ~uint64_t{0} / 255;
+  std::array<uint64_t, 2> halves;
+  std::memcpy(halves.data(), &x, sizeof(x));
+  return ((halves[0] & own_bit) * ones) >> 56 | (((halves[1] & own_bit) * ones) >> 56) << 8;
 }
 
-/// `text` with small letters for ASCII's capitals, and padding.
-void lower_ascii(std::string_view text, std::string& to) {
-  constexpr size_t step = sizeof(uint64_t);
-  if (to.size() < text.size() + step + padding)
-    to.resize(text.size() + step + padding);
-  uint64_t x = 0;
-  size_t i = 0;
-  for (; i + step <= text.size(); i += step) {
-    std::memcpy(&x, text.data() + i, step);
-    x = lower_eight(x);
-    std::memcpy(to.data() + i, &x, step);
+/// Looks at what `text` begins with and writes it, with small letters for capitals, to `lowered`,
+/// which has room for a window.
+window look(std::string_view text, char* lowered) {
+  window seen;
+  for (size_t i = 0; i < window::most && i < text.size(); i += sizeof(sixteen)) {
+    sixteen x{};
+    if (i + sizeof(x) <= text.size())
+      std::memcpy(&x, text.data() + i, sizeof(x));
+    else
+      std::memcpy(&x, text.data() + i, text.size() - i);
+    auto within = [&x](uint8_t from, uint8_t to) {
+      return reinterpret_cast<sixteen>(x - from <= static_cast<uint8_t>(to - from));
+    };
+    auto capital = within('A', 'Z');
+    seen.spaces |= bits_of(within(9, 13) | within(28, 32)) << i;
+    seen.wide |= bits_of(within(0x80, 0xff)) << i;
+    seen.capitals |= bits_of(capital) << i;
+    seen.quotes |= bits_of(within('\'', '\'')) << i;
+    seen.marks |= bits_of(within('!', '!') | within('?', '?')) << i;
+    x |= capital & 0x20;
+    std::memcpy(lowered + i, &x, sizeof(x));
   }
-  x = 0;
-  for (size_t left = text.size() - i; left > 0; --left)
-    x = x << 8 | static_cast<unsigned char>(text[i + left - 1]);
-  x = lower_eight(x);
-  std::memcpy(to.data() + i, &x, step);
+  if (text.size() < window::most)
+    seen.spaces |= ~uint64_t{0} << text.size();
+  return seen;
 }
 
 class splitter {
 public:
   splitter(std::string_view text, const emotion_lexicon& lexicon, vader_text& to)
-      : text_(text), lexicon_(lexicon), to_(to), made_(lexicon, to), word_(to.word) {
-    lower_ascii(text, to.lowered);
+      : text_(text), lexicon_(lexicon), to_(to), made_(to), word_(to.word) {
+    auto room = text.size() + window::most + padding;
+    if (to.lowered.size() < room)
+      to.lowered.resize(room);
   }
 
   void run() {
-    for (size_t i = 0; i < text_.size();) {
-      auto kind = kind_of(text_[i]);
-      if (kind < space) {
-        i = ascii(i);
-      } else if (kind == space) {
-        word_.end(made_);
-        ++i;
-      } else {
-        i += other(text_.substr(i), i == 0 || text_[i - 1] == ' ');
-      }
+    for (size_t from = 0; from < text_.size();) {
+      auto seen = look(text_.substr(from), to_.lowered.data() + from);
+      if (seen.spaces == 0)
+        from = slowly(from, end_of_word(from));
+      else
+        from += words(from, seen);
     }
-    word_.end(made_);
-    to_.but = std::min(to_.but, to_.tokens.size());
-    to_.mixed_case = made_.capitals() > 0 && made_.capitals() < to_.tokens.size();
+    made_.finish(lexicon_);
   }
 
 private:
-  /// Takes ASCII characters up to a space or a character beyond ASCII; returns where that is.
-  size_t ascii(size_t from) {
-    uint8_t kinds = 0, kind = space;
-    auto to = from;
-    for (; to < text_.size() && (kind = kind_of(text_[to])) < space; ++to)
-      kinds |= kind;
-    if ((kinds & mark) != 0)
-      made_.count_marks(text_.substr(from, to - from));
-    if (word_.empty() && (to == text_.size() || kind == space))
-      made_.add({{to_.lowered.data() + from, to - from}, to - from, kinds});
-    else
-      for (auto i = from; i < to; ++i)
-        word_.add_ascii(text_[i], kind_of(text_[i]));
+  /// Takes the words of a window that end in it; returns how many bytes these are.
+  size_t words(size_t begin, const window& seen) {
+    size_t from = 0;
+    for (auto spaces = seen.spaces; spaces != 0; spaces &= spaces - 1) {
+      auto to = static_cast<size_t>(std::countr_zero(spaces));
+      if (to > from)
+        word(begin, from, to, seen);
+      else if (begin + to >= text_.size())
+        break;
+      from = to + 1;
+    }
+    return from;
+  }
+
+  void word(size_t begin, size_t from, size_t to, const window& seen) {
+    auto its = (~uint64_t{0} >> (window::most - (to - from))) << from;
+    if ((seen.wide & its) != 0) {
+      slowly(begin + from, begin + to);
+      return;
+    }
+    auto size = to - from;
+    uint8_t kinds = (seen.quotes & its) != 0 ? quote : 0;
+    if ((seen.capitals & its) != 0)
+      for (auto c : text_.substr(begin + from, size))
+        kinds |= kind_of(c);
+    if ((seen.marks & its) != 0)
+      made_.count_marks(text_.substr(begin + from, size));
+    made_.add({{to_.lowered.data() + begin + from, size}, size, kinds});
+  }
+
+  size_t end_of_word(size_t at) const {
+    while (at < text_.size() && kind_of(text_[at]) != space)
+      ++at;
+    return at;
+  }
+
+  /// Takes what stands between two spaces of ASCII; returns `to`.
+  size_t slowly(size_t from, size_t to) {
+    for (auto i = from; i < to;) {
+      if (auto kind = kind_of(text_[i]); kind < wide) {
+        if ((kind & mark) != 0)
+          made_.count_marks(text_.substr(i, 1));
+        word_.add_ascii(text_[i++], kind);
+      } else {
+        i += other(text_.substr(i, to - i), i == 0 || text_[i - 1] == ' ');
+      }
+    }
+    word_.end(made_);
     return to;
   }
 
@@ -279,9 +339,7 @@ private:
 } // namespace
 
 void split(std::string_view text, const emotion_lexicon& lexicon, vader_text& to) {
-  to.tokens.clear();
-  to.telling.clear();
-  to.but = SIZE_MAX;
+  to.words.clear();
   to.exclamations = to.questions = 0;
   splitter{text, lexicon, to}.run();
 }

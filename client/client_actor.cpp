@@ -2,6 +2,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <tuple>
 
 #include <caf/event_based_actor.hpp>
@@ -74,7 +75,7 @@ public:
 
   void say(const context& ctx, const turn_client_actor& to, uint64_t ticket, turn_request turn) {
     turn_table::name key{to->id(), ticket};
-    self_->monitor(to);
+    watch(to);
     turn_handlers handlers;
     auto about = ctx;
     about.deadline = 0; // an answer is worth hearing however late it is
@@ -109,7 +110,7 @@ public:
       through_->unlisten(before.mapped());
     if (wish.lease <= 0)
       return;
-    self_->monitor(to);
+    watch(to);
     listen_handlers handlers;
     handlers.event = [to](const session_event& x) {
       caf::anon_send(to, context{}, atom::event_v, x);
@@ -125,6 +126,7 @@ public:
   }
 
   void down(const caf::down_msg& x) {
+    watched_.erase(x.source.id());
     cancel(x.source.id(), std::nullopt);
     std::erase_if(listeners_, [&](auto& y) {
       auto gone = std::get<0>(y.first) == x.source.id();
@@ -151,12 +153,20 @@ public:
   client& through() { return *through_; }
 
 private:
+  /// To be told of its end: once, as CAF keeps every wish for that.
+  template <class Handle>
+  void watch(const Handle& x) {
+    if (watched_.insert(x->id()).second)
+      self_->monitor(x);
+  }
+
   using listener_name = std::tuple<caf::actor_id, std::string, std::string>;
 
   self_pointer self_ = nullptr;
   std::shared_ptr<client> through_;
   std::shared_ptr<turn_table> turns_ = std::make_shared<turn_table>();
   std::map<listener_name, uint64_t> listeners_;
+  std::set<caf::actor_id> watched_;
 };
 
 client_actor::behavior_type behaviour(client_actor::stateful_pointer<client_state> self,

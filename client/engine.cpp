@@ -51,8 +51,9 @@ void client_engine::start(uint64_t number, native_call what, call_options with, 
   x.to = std::move(to);
   x.level = with.level.value_or(priority::normal);
   x.level_given = with.level.has_value();
-  if (with.deadline.count() > 0)
-    x.due = clock::now() + with.deadline;
+  if (auto now = clock::now();
+      with.deadline.count() > 0 && with.deadline < clock::time_point::max() - now)
+    x.due = now + with.deadline;
   boost::asio::post(io_,
                     [this, number, x = std::move(x)]() mutable { begin(number, std::move(x)); });
 }

@@ -25,7 +25,7 @@ void add_membership(settings_table& t) {
                  "This node's name, unique and kept across restarts; empty: no cluster"));
   t.push_back(in(p, &c::roles, "cluster.roles", rule::list{"a list of gateway, worker, llm"},
                  "What the node does: worker owns partitions, gateway serves frontends, llm calls "
-                 "models"));
+                 "models; what is left out, others do for it"));
   t.push_back(in(p, &c::capacity, "cluster.capacity", rule::number{0.01, 1000},
                  "Share of the partitions in proportion to other nodes'"));
   t.push_back(in(p, &c::http, "cluster.http", url_or_nothing,
@@ -38,6 +38,8 @@ void add_membership(settings_table& t) {
                  "So long before the end of its lease a node stops serving"));
   t.push_back(in(p, &c::release_timeout, "cluster.release_timeout", rule::duration{100ms, 10min},
                  "Longest wait for running turns before a partition moves all the same"));
+  t.push_back(in(p, &c::watcher, "cluster.watcher", rule::flag{},
+                 "A child process tells the others at once when the node's process has died"));
 }
 
 void add_rebalance(settings_table& t) {

@@ -103,11 +103,6 @@ void option_assembler::check_cluster() {
     return;
   if (auto why = check(x); !why.empty())
     problem(why);
-  auto has = [&](const char* role) {
-    return std::find(x.roles.begin(), x.roles.end(), role) != x.roles.end();
-  };
-  if (has("worker") && !has("llm"))
-    problem("cluster.roles: worker needs llm too: models are called where a conversation lives");
   if (value.storage.url.starts_with("sqlite:"))
     problem("store.url: a cluster keeps its memory in PostgreSQL; give postgresql://HOST/DATABASE, "
             "or leave cluster.name empty");
@@ -123,6 +118,9 @@ void option_assembler::check_native() {
   auto& x = value.native;
   if (x.listen.empty())
     return;
+  if (!has_role(value.cluster, "gateway"))
+    problem("native.listen: is the port of frontends, which a node without the role gateway does "
+            "not serve; leave it empty, or add gateway to cluster.roles");
   if (x.certificate.empty() && x.key.empty() && x.ca.empty()) {
     x.certificate = value.link.certificate;
     x.key = value.link.key;

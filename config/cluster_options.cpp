@@ -19,6 +19,10 @@ bool is_role(const std::string& x) {
 
 } // namespace
 
+bool has_role(const cluster_options& x, std::string_view role) {
+  return x.name.empty() || std::find(x.roles.begin(), x.roles.end(), role) != x.roles.end();
+}
+
 std::string check(const cluster_options& x) {
   if (!is_name(x.name))
     return "cluster.name must be 1 to 64 letters, digits, '-', '_' or '.'";

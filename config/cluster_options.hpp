@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <caf/timespan.hpp>
@@ -29,7 +30,8 @@ struct rebalance_options {
 struct cluster_options {
   /// Name of this node, unique in the cluster and kept across restarts. Empty: no cluster.
   std::string name;
-  /// `worker` owns partitions, `gateway` serves frontends, `llm` calls models.
+  /// `worker` owns partitions, `gateway` serves frontends, `llm` calls models. Where one is left
+  /// out, other nodes do it for this one.
   std::vector<std::string> roles{"gateway", "worker", "llm"};
   /// Share of the partitions in proportion to other nodes'.
   double capacity = 1;
@@ -45,7 +47,12 @@ struct cluster_options {
   /// Longest time between asking for a partition to be drained and releasing it all the same.
   caf::timespan release_timeout = std::chrono::seconds{20};
   rebalance_options rebalance;
+  /// A child process gives up the node's place at once when the node's process has died.
+  bool watcher = true;
 };
+
+/// Whether the node has the role. A node alone has all of them.
+bool has_role(const cluster_options& x, std::string_view role);
 
 /// What is wrong with them; empty: nothing.
 std::string check(const cluster_options& x);

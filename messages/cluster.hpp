@@ -157,6 +157,14 @@ using membership_actor = caf::typed_actor<
     // The store says that something has changed; own timer.
     caf::reacts_to<context, atom::changed>, caf::reacts_to<context, atom::tick>>;
 
+/// DEATH WATCH: keeps a child process that gives up this node's place in the cluster as soon as the
+/// node's own process is dead. All control.
+using death_watch_actor = caf::typed_actor<
+    // Of the child: it has ended, and how.
+    caf::reacts_to<context, atom::ended, std::string>,
+    // Own timer: starts another one.
+    caf::reacts_to<context, atom::tick>>;
+
 } // namespace sotto
 
 // Stay within the process.

@@ -18,6 +18,7 @@
 ///
 ///   CONNECTION ─► ROUTE ─┬─► ADMISSION, PARTITION (of this node)
 ///                        └─► LINK ═══ TLS ═══ LINK ─► ADMISSION, PARTITION (of the other)
+///   SESSION ─► LLM ROUTE ──► LINK ═══ TLS ═══ LINK ─► LLM SCHEDULER (of the other)
 ///
 /// LINKS owns one LINK a peer. Its messages between nodes are control: windows bound them.
 namespace sotto {
@@ -49,7 +50,9 @@ SOTTO_ATOM(welcome);
 /// Protocols between nodes that this release speaks, oldest and newest. Two releases whose ranges
 /// meet run in one cluster. A change of anything that crosses (also of the values inside calls)
 /// makes a new one.
-inline constexpr uint32_t oldest_link_protocol = 2, newest_link_protocol = 2;
+inline constexpr uint32_t oldest_link_protocol = 2, newest_link_protocol = 3;
+/// The first in which a node may ask another for generations.
+inline constexpr uint32_t generations_link_protocol = 3;
 
 /// How a node introduces itself.
 struct link_hello {
@@ -66,11 +69,12 @@ struct link_hello {
 };
 
 enum class frame_kind : uint8_t {
-  /// A message to the partition's owner; `number` names it until its answer.
+  /// A message to the partition's owner, or a generation; `number` names it until its answer.
   call,
   /// The caller of `number` gave up, or (true) was lost.
   cancel,
-  /// Something of a turn under way: a piece of its reply, or whether it goes on where it was cut.
+  /// Something of a turn or a generation under way: a piece of its text, or whether a turn goes on
+  /// where it was cut.
   piece,
   /// The last of `number`.
   answer,
@@ -109,7 +113,11 @@ using link_peer_actor = caf::typed_actor<
 using link_door_actor = caf::typed_actor<
     caf::reacts_to<context, atom::hello, link_hello, uint64_t, caf::strong_actor_ptr>>;
 
-/// A message of PARTITION's protocol on its way to another node, with whoever waits for the answer.
+/// Partition of what is for none.
+inline constexpr uint32_t no_partition = UINT32_MAX;
+
+/// A message of PARTITION's protocol, or a generation, on its way to another node, with whoever
+/// waits for the answer.
 struct routed_call {
   /// Among the calls of ROUTE.
   uint64_t order = 0;
@@ -123,6 +131,8 @@ struct routed_call {
   /// Of a turn.
   turn_client_actor client;
   uint64_t ticket = 0;
+  /// Of a generation, which has a ticket too.
+  llm_client_actor generating;
   /// Of a subscription.
   event_client_actor listener;
   /// How long ROUTE has held it, and since when it does (nanoseconds): however often it comes back,
@@ -138,10 +148,14 @@ using link_client_actor = caf::typed_actor<
     // more, unless one takes long. Names the peer.
     caf::reacts_to<context, atom::settled, uint32_t, std::string>>;
 
-/// LINK: carries calls to one peer, and the peer's to this node. Started by LINKS.
-/// Calls the LINK of the other node; as its proxy, ADMISSION and PARTITION.
-using link_actor =
-    link_peer_actor::extend_with<turn_client_actor>::extend_with<event_client_actor>::extend<
+/// LINK: carries calls to one peer, and the peer's to this node. Started by LINKS. For LLM ROUTE it
+/// is the peer's LLM: what it cannot take there, or lost there, fails as `unavailable`.
+/// Calls the LINK of the other node; as its proxy, ADMISSION, PARTITION and LLM SCHEDULER.
+using link_actor = link_peer_actor::extend_with<turn_client_actor>::
+    extend_with<event_client_actor>::extend_with<llm_actor>::extend<
+        // Of generations for the peer; `failed` is as of turns.
+        caf::reacts_to<context, atom::token, uint64_t, std::string>,
+        caf::reacts_to<context, atom::completed, uint64_t, completion>,
         // Control, from ROUTE: takes a call to the peer and answers whoever waits.
         caf::reacts_to<context, atom::call, routed_call>,
         // Control: the client gave the turn up, or (true) was lost.
@@ -186,6 +200,16 @@ using links_actor = link_door_actor::extend<
     caf::reacts_to<context, atom::suspect, membership_actor>,
     caf::replies_to<context, atom::list>::with<std::vector<link_state_report>>>;
 
+/// LLM ROUTE: the LLM of a node that has not the role; takes generations to nodes that have it.
+/// Called by SESSION and CONNECTION. Calls LINK, and BUILTIN where no model is asked for.
+using llm_route_actor = llm_actor::extend_with<llm_client_actor>::extend<
+    // Control: all nodes of the cluster, when something of them has changed.
+    caf::reacts_to<context, atom::members, std::vector<cluster_member>>,
+    // Control, of LINKS: the LINK to a peer, as its LLM; none: it has ended.
+    caf::reacts_to<context, atom::peer, std::string, llm_actor>,
+    // Own timer.
+    caf::reacts_to<context, atom::tick>>;
+
 /// Where a partition lives.
 struct route_place {
   enum class kind : uint8_t {
@@ -199,6 +223,8 @@ struct route_place {
   kind at = kind::moving;
   listened_partition_actor home;
   std::string node;
+  /// Of a partition that lives here: under which it was claimed.
+  uint64_t epoch = 0;
 };
 
 /// ROUTE: one a node; takes what is for any partition to where it lives, turns of this node's

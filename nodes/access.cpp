@@ -26,7 +26,13 @@ bool is_public(const visitor& who) {
 }
 
 bool needs_admin(std::string_view path) {
-  return path == "/metrics" || path == "/v1/admin" || path.starts_with("/v1/admin/");
+  return path == "/metrics" || path == "/v1/traces" || path == "/v1/admin"
+         || path.starts_with("/v1/admin/");
+}
+
+/// What a node that is no gateway has to tell of itself, to whoever may know it.
+bool tells_of_node(std::string_view path) {
+  return needs_admin(path) || path.starts_with("/v1/traces/");
 }
 
 http_answer error_of(unsigned status, std::string_view type, std::string_view code,
@@ -44,6 +50,13 @@ http_answer error_of(unsigned status, std::string_view type, std::string_view co
 http_answer forbidden(std::string_view code, std::string_view message,
                       std::string_view param = {}) {
   return error_of(403, "permission_error", code, message, param);
+}
+
+http_answer no_gateway() {
+  return error_of(
+      404, "invalid_request_error", "not_a_gateway",
+      "this node serves no frontends: cluster.roles has no gateway; ask a node that has "
+      "the role");
 }
 
 http_answer unauthorised(std::string_view message, bool given) {
@@ -239,6 +252,10 @@ access_verdict access::check(const visitor& who, int64_t now, int64_t nanos) con
   }
   if ((out.answer = identify(who, *keys, now, out.who)))
     return out;
+  if (operators_only_ && !tells_of_node(who.path)) {
+    out.answer = no_gateway();
+    return out;
+  }
   out.answer = limit(out.who, nanos, out);
   return out;
 }

@@ -57,6 +57,10 @@ public:
   /// `options` must outlive it.
   access(const edge_options& options, const std::string& listen, prometheus::Registry& metrics);
 
+  /// From now on what is for frontends is not served, only what operators need: health, metrics and
+  /// the administrator's calls. To be called before others ask.
+  void serve_operators_only() { operators_only_ = true; }
+
   /// Reads the keys at start. Fails for a file that is damaged, and where nobody would be asked for
   /// a key though others than this machine can connect.
   failure open();
@@ -101,6 +105,7 @@ private:
   const edge_options& options_;
   std::string listen_;
   origins origins_;
+  bool operators_only_ = false;
   mutable std::mutex mutex_;
   std::shared_ptr<const key_table> table_;
   std::atomic<bool> fresh_{false};

@@ -33,6 +33,8 @@ int run(const cli_call& call, const cli_parts& parts) {
     return with_options(call, parts.start_node);
   case cli_command::worker:
     return with_options(call, [&](auto& x) { return parts.run_worker(x, call.operation); });
+  case cli_command::watcher:
+    return parts.run_watcher();
   case cli_command::chat:
     return chat_command(call);
   case cli_command::emotion:

@@ -14,6 +14,7 @@ namespace sotto {
 enum class cli_command : uint8_t {
   node,
   worker,
+  watcher,
   chat,
   emotion,
   embed,
@@ -112,6 +113,8 @@ struct cli_parts {
   int (*start_node)(const options&);
   /// `sotto worker`: serves its node until that is gone.
   int (*run_worker)(const options&, const std::string& operation);
+  /// `sotto watcher`: waits for the death of its node.
+  int (*run_watcher)();
   /// What `sotto emotion` and `sotto embed` write for each line, as JSON or for people. Throw a
   /// `std::exception` that says why they cannot.
   line_handler (*open_emotion)(const options&, bool json);

@@ -321,6 +321,9 @@ std::variant<cli_call, cli_exit> parse_cli(std::vector<std::string> arguments,
   add_node_flags(*worker, x);
   worker->add_option("operation", x.call.operation, "What to run")->required();
   commands.emplace_back(worker, cli_command::worker);
+  auto watcher = root.add_subcommand("watcher", "Wait for a node's death (started by nodes)");
+  watcher->group("");
+  commands.emplace_back(watcher, cli_command::watcher);
   add_chat(root, x, commands);
   add_senses(root, x, commands);
   add_memory(root, x, commands);

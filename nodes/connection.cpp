@@ -1,6 +1,7 @@
 #include "nodes/connection.hpp"
 
 #include "nodes/json_output.hpp"
+#include "nodes/reply_frame.hpp"
 
 namespace sotto {
 
@@ -119,15 +120,11 @@ void connection_state::completed(uint64_t ticket, turn_reply reply) {
     return;
   auto x = take(ticket);
   if (socket_) {
-    auto body = turn_details(reply);
-    body["text"] = std::move(reply.text);
-    body["model"] = std::move(reply.model);
-    body["finish_reason"] = std::move(reply.finish_reason);
-    if (x.lowered)
-      body["priority"] = to_string(*x.lowered);
     if (auto piece = x.pacer.last())
       tell_token(x, std::move(*piece));
-    return end_call(x.id, x.trace, std::move(body));
+    if (channel_)
+      channel_->frame(reply_frame(x.id, x.trace, reply, x.lowered, socket_->format));
+    return call_ended();
   }
   auto created = self_->unix_micros();
   switch (work_.as) {

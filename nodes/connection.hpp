@@ -132,6 +132,9 @@ private:
   void cluster(const http_call& call);
   void describe_cluster(cluster_view x);
   void drain_node(const http_call& call);
+
+  // connection_traces.cpp
+  void traces(const http_call& call);
   void answer(http_answer x);
   void answer(const nlohmann::json& body);
   void refuse(const failure& why);
@@ -148,14 +151,7 @@ private:
   int64_t seconds_now() { return self_->unix_micros() / 1'000'000; }
   caf::timespan patience() const { return to_->with.limits.request_timeout; }
 
-  /// The context of a request that is too late when its answer is no longer waited for.
-  context within(const context& ctx, caf::timespan time) {
-    auto x = self_->child(ctx);
-    auto until = self_->nanos() + time.count();
-    if (x.deadline == 0 || x.deadline > until)
-      x.deadline = until;
-    return x;
-  }
+  context within(const context& ctx, caf::timespan time) { return sotto::within(self_, ctx, time); }
   context within(const context& ctx) { return within(ctx, patience()); }
 
   /// Writes memories of several users; calls back with all receipts or the first failure.

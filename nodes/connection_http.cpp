@@ -4,6 +4,7 @@
 #include "nodes/cluster_api.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/json_output.hpp"
+#include "nodes/trace_api.hpp"
 
 namespace sotto {
 
@@ -179,6 +180,8 @@ void connection_state::route_get(http_call& call) {
     return reembed(false);
   if (path == cluster_path)
     return cluster(call);
+  if (path == traces_path || path.starts_with(trace_prefix))
+    return traces(call);
   if (path != "/v1/memories")
     return refuse({ec::not_found, "there is no GET " + path, {}});
   failure why;

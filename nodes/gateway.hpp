@@ -44,7 +44,9 @@ struct gateway_handles {
   embedding_actor embedding;
   /// A provider embeds: shards cannot do it for a question by themselves.
   bool embeds_elsewhere = false;
+  /// LLM SCHEDULER; where other nodes have the role llm, LLM ROUTE, which then is the second too.
   llm_actor llm;
+  llm_route_actor llm_route;
   /// Nobody where the built-in embedder is used: its vectors are not stored.
   reembed_actor reembed;
   /// Nobody on a node alone.
@@ -59,5 +61,15 @@ struct gateway_handles {
   /// way out of it. Turns are served all the same where there is a way.
   std::atomic<const char*> unready{nullptr};
 };
+
+/// The context of a request that is too late when its answer is no longer waited for.
+template <class Self>
+context within(Self* self, const context& ctx, caf::timespan time) {
+  auto x = self->child(ctx);
+  auto until = self->nanos() + time.count();
+  if (x.deadline == 0 || x.deadline > until)
+    x.deadline = until;
+  return x;
+}
 
 } // namespace sotto

@@ -2,6 +2,7 @@
 
 #include "messages/frontend.hpp"
 #include "messages/time_text.hpp"
+#include "nodes/msgpack_writer.hpp"
 
 namespace sotto {
 
@@ -93,6 +94,7 @@ template void describe(json_tree&, const memory&);
 template void describe(json_text&, const recalled&);
 template void describe(json_tree&, const recalled&);
 template void describe_details(json_text&, const turn_reply&);
+template void describe_details(msgpack_text&, const turn_reply&);
 
 json to_json_value(const forget_receipt& x) {
   return {{"user", x.owner.owner}, {"memories", x.memories}, {"forgotten", rfc3339(x.at)}};
@@ -107,14 +109,6 @@ json to_json_value(const reembed_progress& x) {
   if (!x.why.empty())
     body["error"] = x.why;
   return body;
-}
-
-json turn_details(const turn_reply& x) {
-  json_tree to;
-  to.begin_object();
-  describe_details(to, x);
-  to.end_object();
-  return to.take();
 }
 
 std::string dump(const json& x) {

@@ -10,7 +10,8 @@
 
 namespace sotto {
 
-/// Values as JSON, the same on every surface; `Sink` is `json_text` or `json_tree`.
+/// Values as JSON, the same on every surface; `Sink` is `json_text`, `json_tree` or
+/// `msgpack_text`.
 template <class Sink>
 void describe(Sink& to, const emotion_reading& x);
 template <class Sink>
@@ -31,7 +32,6 @@ nlohmann::json to_json_value(const T& x) {
 }
 nlohmann::json to_json_value(const forget_receipt& x);
 nlohmann::json to_json_value(const reembed_progress& x);
-nlohmann::json turn_details(const turn_reply& x);
 
 /// As text; bytes that are no UTF-8 (a provider's) are replaced.
 std::string dump(const nlohmann::json& x);

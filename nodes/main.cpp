@@ -10,6 +10,7 @@
 #include "nodes/cli_commands.hpp"
 #include "nodes/node.hpp"
 #include "nodes/senses_lines.hpp"
+#include "nodes/watcher_command.hpp"
 #include "nodes/worker_command.hpp"
 
 namespace {
@@ -47,7 +48,7 @@ line_handler open_embedding(const options& with, bool json) {
 int main(int argc, char** argv) {
   try {
     return run_cli({argv + std::min(argc, 1), argv + argc},
-                   {run_node, run_worker, open_emotion, open_embedding});
+                   {run_node, run_worker, run_watcher, open_emotion, open_embedding});
   } catch (const std::exception& problem) {
     complain(problem.what());
     return exit_failure;

@@ -11,6 +11,9 @@ namespace {
 /// events are dropped.
 constexpr size_t much_unsent = 64 << 10, too_much_unsent = 256 << 10;
 
+/// A deadline that is further away is as good as this one; nothing that is added to it overflows.
+constexpr int64_t longest_deadline = 365LL * 24 * 3600 * 1'000'000'000;
+
 } // namespace
 
 void native_connection_state::init(self_pointer self, std::shared_ptr<const native_parts> parts,
@@ -77,7 +80,8 @@ void native_connection_state::frame(const std::string& bytes) {
 /// Whether the call waits to be started.
 bool native_connection_state::receive(native_call_frame x, size_t bytes) {
   // The deadline is told as the time that is left: clocks differ.
-  auto ctx = self_->services().new_flow(self_->nanos(), std::max<int64_t>(x.ctx.deadline, 0),
+  auto ctx = self_->services().new_flow(self_->nanos(),
+                                        std::clamp<int64_t>(x.ctx.deadline, 0, longest_deadline),
                                         who_.allowed(x.ctx.level));
   ctx.tenant = tenant_number(who_.tenant);
   if (x.ctx.trace_hi != 0 || x.ctx.trace_lo != 0) {

@@ -94,7 +94,7 @@ private:
   void subscribe(const call& x, native_subscribe wish);
   template <class Result, class... Ts>
   void ask(const call& x, const owner_key& owner, Ts&&... what);
-  context within(const context& ctx);
+  caf::timespan patience() const { return parts_->to->with.limits.request_timeout; }
 
   void tell(uint64_t number, native_answer body, priority level = priority::normal);
   /// The last that is told of a call.

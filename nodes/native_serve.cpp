@@ -25,19 +25,12 @@ native_answer answer_of(bool x) {
 
 } // namespace
 
-/// It is too late when its frontend is told that it took too long.
-context native_connection_state::within(const context& ctx) {
-  auto x = self_->child(ctx);
-  if (x.deadline == 0)
-    x.deadline = self_->nanos() + parts_->to->with.limits.request_timeout.count();
-  return x;
-}
-
 /// Asks the partition of `owner`; `Result` is what it answers.
 template <class Result, class... Ts>
 void native_connection_state::ask(const call& x, const owner_key& owner, Ts&&... what) {
-  auto patience = parts_->to->with.limits.request_timeout;
-  self_->request(parts_->to->home_of(owner), patience, within(x.ctx), std::forward<Ts>(what)...)
+  self_
+      ->request(parts_->to->home_of(owner), patience(), within(self_, x.ctx, patience()),
+                std::forward<Ts>(what)...)
       .then([this, number = x.number](Result& y) { end(number, answer_of(y)); },
             [this, number = x.number](const caf::error& err) { end(number, to_failure(err)); });
 }
@@ -81,7 +74,8 @@ void native_connection_state::forget(const call& x, const owner_key& user) {
     y.own.memories += y.in_groups;
     end(number, std::move(y.own));
   };
-  std::make_shared<work>(self_, parts_->to, within(x.ctx), std::move(ended))->run(user);
+  std::make_shared<work>(self_, parts_->to, within(self_, x.ctx, patience()), std::move(ended))
+      ->run(user);
 }
 
 void native_connection_state::say(call& x, turn_request& turn) {
@@ -109,8 +103,8 @@ void native_connection_state::recall(const call& x, memory_query query) {
   // As CONNECTION does it: without an answer the search goes by words alone.
   auto shared = std::make_shared<memory_query>(std::move(query));
   self_
-      ->request(parts_->to->embedding, parts_->to->with.limits.request_timeout / 2,
-                self_->child(x.ctx), atom::embed_v, shared->text)
+      ->request(parts_->to->embedding, patience() / 2, within(self_, x.ctx, patience() / 2),
+                atom::embed_v, shared->text)
       .then(
           [shared, search](std::vector<float>& vector) {
             shared->vector = std::move(vector);

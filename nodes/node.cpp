@@ -1,34 +1,28 @@
 #include "nodes/node.hpp"
 
-#include <csignal>
 #include <thread>
 
 #include <prometheus/text_serializer.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 
 #include "actors/admission.hpp"
-#include "actors/builtin_responder.hpp"
-#include "actors/llm_connection.hpp"
-#include "actors/llm_scheduler.hpp"
 #include "actors/partition.hpp"
 #include "actors/partition_host.hpp"
 #include "actors/reembedder.hpp"
 #include "actors/shard.hpp"
 #include "actors/store_reader.hpp"
 #include "actors/store_writer.hpp"
-#include "nodes/cli.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/file_watcher.hpp"
 #include "nodes/http_server.hpp"
 #include "nodes/memory_metrics.hpp"
 #include "nodes/native_port.hpp"
 #include "nodes/node_cluster.hpp"
+#include "nodes/node_models.hpp"
 #include "nodes/node_senses.hpp"
 #include "nodes/open_store.hpp"
 #include "nodes/refusal_gate.hpp"
 #include "nodes/work_lanes.hpp"
-#include "runtime/logging.hpp"
 
 namespace sotto {
 
@@ -37,26 +31,16 @@ namespace {
 /// How long open sockets are waited for after the last turn (nanoseconds).
 constexpr int64_t shortest_goodbye = 500'000'000, longest_goodbye = 5'000'000'000;
 
-/// A socket is a descriptor: as many as the system lets us have.
-void raise_descriptor_limit(size_t wanted) {
-  constexpr size_t for_files = 64;
-  rlimit x{};
-  if (getrlimit(RLIMIT_NOFILE, &x) != 0)
-    return;
-  x.rlim_cur = x.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &x);
-  if (x.rlim_cur < wanted + for_files)
-    spdlog::warn("node may have {} descriptors, fewer than gateway.max_connections needs; raise "
-                 "`ulimit -Hn`",
-                 x.rlim_cur);
-}
-
 /// The process's own figures, read when they are asked for.
 void append_process(std::string& text) {
+  auto figures = read_process_figures();
   text += fmt::format("# HELP process_resident_memory_bytes Resident memory\n"
                       "# TYPE process_resident_memory_bytes gauge\n"
-                      "process_resident_memory_bytes {}\n",
-                      read_process_figures().resident);
+                      "process_resident_memory_bytes {}\n"
+                      "# HELP process_cpu_seconds_total Processor time of all threads\n"
+                      "# TYPE process_cpu_seconds_total counter\n"
+                      "process_cpu_seconds_total {:.3f}\n",
+                      figures.resident, static_cast<double>(figures.cpu) / 1e9);
 }
 
 constexpr auto file_watch_interval = std::chrono::seconds{1};
@@ -102,7 +86,7 @@ public:
     gateway_ = std::make_shared<gateway_handles>(with_, *services_);
     start_store(std::move(*view), std::move(*keeping_view));
     start_work();
-    start_models();
+    start_models(frame_, *gateway_);
     if (auto why = cluster_.open(frame_, *gateway_))
       return why;
     start_partitions();
@@ -137,6 +121,7 @@ public:
     // Turns that wait still run; new ones are refused.
     auto all = drained(gateway_->admission, until);
     all = drained(host_, until) && all;
+    all = cluster_.finish_generations(until) && all;
     // Answers are on their way to their sockets, and memory calls to theirs.
     auto goodbye = [until] {
       return caf::timespan{
@@ -153,6 +138,8 @@ public:
 private:
   failure open_door() {
     door_ = std::make_unique<access>(with_.edge, with_.gateway.listen, services_->metrics);
+    if (!has_role(with_.cluster, "gateway"))
+      door_->serve_operators_only();
     if (auto why = door_->open())
       return why;
     if (!with_.edge.tls())
@@ -204,18 +191,6 @@ private:
     });
   }
 
-  void start_models() {
-    auto local = frame_.keep(system_->spawn(builtin));
-    auto connect = [this](caf::actor_system& system, const llm_deployment& to) -> llm_actor {
-      auto server = parse_url(to.base_url);
-      auto link = server ? make_http_link(reactor_, *server, to.ca_file)
-                         : caf::expected<std::shared_ptr<http_link>>{server.error()};
-      return system.spawn(llm_connection, to, *link);
-    };
-    gateway_->llm =
-        frame_.keep(system_->spawn(llm_scheduler, with_.llm, local, connect_function{connect}));
-  }
-
   void start_partitions() {
     senses_.start(frame_, places_, *gateway_);
     // One set of helpers a worker: enough that none of them is what a turn waits for.
@@ -231,8 +206,9 @@ private:
       return listened_partition_actor{system_->spawn<caf::lazy_init>(
           partition, parts[i % parts.size()], shard_factory{make_shard}, std::move(successor))};
     };
-    host.publish = [to = gateway_.get()](uint32_t i, listened_partition_actor home, bool here) {
-      to->partitions.set(i, std::move(home), here);
+    host.publish = [to = gateway_.get()](uint32_t i, listened_partition_actor home, bool here,
+                                         uint64_t epoch) {
+      to->partitions.set(i, std::move(home), here, epoch);
     };
     host.writer = writer_;
     cluster_.complete(host, *gateway_);
@@ -348,6 +324,7 @@ private:
       gateway_->emotions.clear();
       gateway_->embedding = embedding_actor{};
       gateway_->llm = llm_actor{};
+      gateway_->llm_route = llm_route_actor{};
       gateway_->reembed = reembed_actor{};
       gateway_->membership = membership_actor{};
       gateway_->links = links_actor{};
@@ -394,35 +371,6 @@ caf::expected<std::unique_ptr<node>> node::start(const options& with) {
   if (auto why = made->open())
     return to_error(why);
   return std::unique_ptr<node>{std::move(made)};
-}
-
-int run_node(const options& with) {
-  start_logging(with.log);
-  raise_descriptor_limit(with.gateway.max_connections);
-  // Blocked before any thread starts, so that only `sigwait` sees them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  auto started = node::start(with);
-  if (!started) {
-    spdlog::error("node cannot start: {}", to_failure(started.error()).message);
-    return exit_failure;
-  }
-  spdlog::info("node serves {}://{}", with.edge.tls() ? "https" : "http", (*started)->address());
-  int signal = 0;
-  sigwait(&signals, &signal);
-  spdlog::info("node drains; a second signal ends it at once");
-  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-  std::signal(SIGTERM, SIG_DFL);
-  std::signal(SIGINT, SIG_DFL);
-  auto all = (*started)->drain();
-  if (!all)
-    spdlog::warn("node stopped with turns unfinished: they ran longer than node.drain_timeout");
-  spdlog::info("node stopped");
-  return exit_ok;
 }
 
 } // namespace sotto

@@ -7,9 +7,12 @@
 #include <boost/uuid/uuid_io.hpp>
 #include <caf/scoped_actor.hpp>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include "actors/death_watch.hpp"
 #include "actors/links.hpp"
 #include "actors/route.hpp"
+#include "nodes/watcher_command.hpp"
 #include "runtime/authority.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/postgres_cluster.hpp"
@@ -100,6 +103,7 @@ failure node_cluster::prepare(caf::actor_system_config& config) {
     return {};
   incarnation_ = to_string(boost::uuids::random_generator{}());
   fence_ = std::make_shared<fence>(incarnation_);
+  serving_ = std::make_shared<serving_lease>(fence_);
   auto authority = authority_fingerprint(with_.link.ca);
   if (!authority)
     return to_failure(authority.error());
@@ -135,6 +139,10 @@ failure node_cluster::open(node_frame& in, gateway_handles& to) {
     auto [home, here] = to.partitions.at(number);
     return here ? home : listened_partition_actor{};
   };
+  if (!to.llm_route)
+    parts.models = [&to] { return to.draining ? llm_actor{} : to.llm; };
+  parts.llm_route = to.llm_route;
+  parts.generating = generating_;
   parts.dial = [timeout = with_.link.connect_timeout](const link_actor& self,
                                                       const std::string& host, uint16_t port) {
     dial_link(self, host, port, timeout);
@@ -154,9 +162,12 @@ void node_cluster::complete(partition_host_parts& host, gateway_handles& to) con
     return;
   host.route = route_;
   host.hand_off = with_.cluster.release_timeout;
-  host.members_changed = [links = links_, self = with_.cluster.name](auto& all) {
+  host.members_changed = [links = links_, models = to.llm_route,
+                          self = with_.cluster.name](auto& all) {
     caf::anon_send<caf::message_priority::high>(links, context{}, atom::members_v,
                                                 peers_of(all, self));
+    if (models)
+      caf::anon_send<caf::message_priority::high>(models, context{}, atom::members_v, all);
   };
   host.settled = [&to](bool settled) { to.unready = settled ? nullptr : outside; };
   host.measure = load_meter{to.partitions};
@@ -188,7 +199,26 @@ failure node_cluster::join(node_frame& in, gateway_handles& to, const partition_
   to.membership = in.keep(in.system->spawn<caf::detached>(membership, std::move(setup), host));
   caf::anon_send<caf::message_priority::high>(links_, context{}, atom::suspect_v, to.membership);
   spdlog::info("node {} listens for its cluster on {}", with_.cluster.name, address_);
+  if (with_.cluster.watcher)
+    watch(in);
   return {};
+}
+
+void node_cluster::watch(node_frame& in) const {
+  watch_order x;
+  x.parent = getpid();
+  x.node = with_.cluster.name;
+  x.incarnation = incarnation_;
+  x.url = with_.storage.url;
+  x.schema = with_.store.schema;
+  x.margin = with_.cluster.margin.count();
+  x.lease = with_.cluster.lease.count();
+  death_watch_parts parts;
+  parts.order = write_order(x);
+  parts.start = [&sockets = in.sockets](child_events events) {
+    return start_watcher(sockets, std::move(events));
+  };
+  in.keep(in.system->spawn(death_watch, std::move(parts)));
 }
 
 void node_cluster::hand_over(caf::actor_system& in, gateway_handles& to, int64_t until) {
@@ -213,6 +243,12 @@ void node_cluster::hand_over(caf::actor_system& in, gateway_handles& to, int64_t
               more = false;
             });
   }
+}
+
+bool node_cluster::finish_generations(int64_t until) const {
+  while (*generating_ > 0 && monotonic_nanos() < until)
+    std::this_thread::sleep_for(look_again);
+  return *generating_ == 0;
 }
 
 void node_cluster::leave(caf::actor_system& in, gateway_handles& to) {

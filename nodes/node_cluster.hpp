@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,16 +43,23 @@ public:
   /// (monotonic nanoseconds). Turns are served meanwhile.
   void hand_over(caf::actor_system& in, gateway_handles& to, int64_t until);
 
+  /// Waits for what is generated here for other nodes, until the time (monotonic nanoseconds). New
+  /// generations are refused, and find another node. False: some are not over.
+  bool finish_generations(int64_t until) const;
+
   /// Leaves the cluster at once; nothing is served any more.
   void leave(caf::actor_system& in, gateway_handles& to);
 
 private:
+  void watch(node_frame& in) const;
+
   const options& with_;
   std::string incarnation_;
   std::string authority_;
   std::string address_;
   std::shared_ptr<fence> fence_;
-  std::shared_ptr<serving_lease> serving_ = std::make_shared<serving_lease>();
+  std::shared_ptr<serving_lease> serving_;
+  std::shared_ptr<std::atomic<size_t>> generating_ = std::make_shared<std::atomic<size_t>>(0);
   route_actor route_;
   links_actor links_;
 };

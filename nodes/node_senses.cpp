@@ -15,7 +15,9 @@ namespace {
 /// The configured bounds of batches.
 template <class Operation>
 Operation limited(Operation what, const work_options& x) {
-  what.limits = {x.max_items, x.min_items, x.max_window.count()};
+  // About what a message to oneself and a place in a queue cost.
+  constexpr int64_t light = 20'000;
+  what.limits = {x.max_items, x.min_items, x.max_window.count(), light};
   what.queue.bound = x.max_items_waiting;
   return what;
 }

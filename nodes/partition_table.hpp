@@ -20,20 +20,21 @@ public:
   using entry = std::pair<listened_partition_actor, bool>;
 
   /// Everything is reached through `elsewhere` (nobody: nothing is), and so is what lives here
-  /// whenever `lease`, if there is one, does not hold.
+  /// whenever `lease`, if there is one, does not hold for it.
   void fill(uint32_t count, const listened_partition_actor& elsewhere,
             std::shared_ptr<const serving_lease> lease = nullptr) {
     std::unique_lock guard{mutex_};
-    entries_.assign(count, {elsewhere, false});
+    entries_.assign(count, {{elsewhere, false}, 0});
     asked_ = std::make_unique<std::atomic<uint64_t>[]>(count);
     elsewhere_ = elsewhere;
     lease_ = std::move(lease);
   }
 
-  void set(uint32_t number, listened_partition_actor home, bool here) {
+  /// `epoch`: of the claim, for what lives here.
+  void set(uint32_t number, listened_partition_actor home, bool here, uint64_t epoch = 0) {
     std::unique_lock guard{mutex_};
     if (number < entries_.size())
-      entries_[number] = {std::move(home), here};
+      entries_[number] = {{std::move(home), here}, epoch};
   }
 
   /// At the end of the node: actors that hold the table must not keep others alive.
@@ -54,8 +55,9 @@ public:
     if (number >= entries_.size())
       return {};
     asked_[number].fetch_add(1, std::memory_order_relaxed);
-    auto& x = entries_[number];
-    return x.second && lease_ && !lease_->holds() ? entry{elsewhere_, false} : x;
+    auto& [x, epoch] = entries_[number];
+    auto mine = !x.second || !lease_ || lease_->holds(number, epoch);
+    return mine ? x : entry{elsewhere_, false};
   }
 
   entry find(const owner_key& owner) const {
@@ -72,14 +74,14 @@ public:
     std::vector<uint64_t> result(entries_.size());
     for (size_t i = 0; i < entries_.size(); ++i) {
       auto n = asked_[i].exchange(0, std::memory_order_relaxed);
-      result[i] = entries_[i].second ? n : 0;
+      result[i] = entries_[i].first.second ? n : 0;
     }
     return result;
   }
 
 private:
   mutable std::shared_mutex mutex_;
-  std::vector<entry> entries_;
+  std::vector<std::pair<entry, uint64_t>> entries_;
   std::unique_ptr<std::atomic<uint64_t>[]> asked_;
   listened_partition_actor elsewhere_;
   std::shared_ptr<const serving_lease> lease_;

@@ -13,21 +13,23 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "nodes/socket_server.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/reactor.hpp"
 
 namespace sotto {
 
 /// A port of the node: accepts sockets, starts a `Session` for each, and waits for the last of them
-/// when it is drained. `Interface` is how others see the port. Owned by its own operations while
-/// it accepts; but for the constructor and `bind`, everything happens on the reactor's thread.
+/// when it is drained. `Interface` (a `socket_server`) is how others see the port. Owned by its own
+/// operations while it accepts; but for the constructor and `bind`, everything happens on the
+/// reactor's thread.
 template <class Interface, class Session>
 class socket_acceptor : public Interface,
                         public std::enable_shared_from_this<socket_acceptor<Interface, Session>> {
 public:
   using tcp = boost::asio::ip::tcp;
   using error_code = boost::system::error_code;
-  using tls_context = std::shared_ptr<boost::asio::ssl::context>;
+  using tls_context = socket_server::tls_context;
 
   error_code bind(const tcp::endpoint& at, int backlog) {
     error_code ec;

@@ -12,6 +12,9 @@ struct batch_limits {
   size_t min_items = 2;
   /// Longest wait for more items (nanoseconds).
   int64_t max_window = 2'000'000;
+  /// Where a batch of one takes no longer (nanoseconds), items are run one by one as they come: a
+  /// message and a place in a queue cost as much. 0: they never are.
+  int64_t light = 0;
 };
 
 /// How many items go into a batch, and how long to wait for them. Times are nanoseconds of the
@@ -36,6 +39,12 @@ public:
   /// How long to wait for more when `waiting` items wait and `running` batches are under way.
   int64_t window(size_t waiting, size_t running) const;
 
+  /// Whether an item alone is known to take no longer than `light`.
+  bool light() const {
+    return limits_.light > 0 && w_ >= enough
+           && fixed_cost() + item_cost() <= static_cast<double>(limits_.light);
+  }
+
   /// Items a nanosecond.
   double rate() const { return between_ > 0 ? 1 / between_ : 0; }
   /// What a batch costs by itself, and what an item adds (nanoseconds).
@@ -43,6 +52,9 @@ public:
   double item_cost() const;
 
 private:
+  /// Weight of the batches that must have been seen before an operation is called light.
+  static constexpr double enough = 4;
+
   double slope() const;
 
   batch_limits limits_;

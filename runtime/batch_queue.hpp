@@ -77,6 +77,9 @@ public:
   size_t running() const { return running_.size(); }
   const batch_counts& counts() const { return counts_; }
 
+  /// Counts a request that needs no queue; returns how many of its level there were.
+  uint64_t pass(priority level) { return ++counts_.submitted[index(level)]; }
+
   /// Takes a request; whoever has to give way for it, perhaps itself, is answered in `out`.
   uint64_t submit(request x, int64_t now, answers& out) {
     auto level = index(x.what.level);

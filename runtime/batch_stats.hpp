@@ -31,6 +31,10 @@ public:
   void served(size_t items, int64_t nanos, work_lane lane);
   /// The queue's counts so far, and what waits.
   void queued(const batch_counts& counts, size_t waiting);
+  /// How many requests of a level there were so far, where nothing else of `queued` changed.
+  void passed(priority level, uint64_t submitted) {
+    submitted_[static_cast<size_t>(level)].store(submitted, std::memory_order_relaxed);
+  }
   /// Texts of arrays, which pass the queue.
   void array(priority level, size_t items, size_t slices);
   void routed(work_lane lane, double waiting_share);

@@ -1,9 +1,8 @@
 #pragma once
 
 #include "runtime/array_call.hpp"
-#include "runtime/base_actor.hpp"
+#include "runtime/batch_runner.hpp"
 #include "runtime/batch_stats.hpp"
-#include "runtime/operation.hpp"
 
 namespace sotto {
 
@@ -12,7 +11,8 @@ namespace sotto {
 ///
 /// A request that arrives alone is run at once, in the message that brought it. Where more messages
 /// wait behind it, they are gathered first: a batch is cut when it is full or when all that waited
-/// has been taken in. Nobody waits for a timer, unless the policy expects more than it costs.
+/// has been taken in. Nobody waits for a timer, unless the policy expects more than it costs. What
+/// takes less than to gather it (`batch_limits::light`) is run when it comes, past the queue.
 ///
 /// Arrays pass the queue: their texts lie together already, and a key and a ticket an item would
 /// cost more than most operations. They are run in slices between the batches, so that an array of
@@ -22,7 +22,7 @@ class batcher {
 public:
   using op = operation<In, Out>;
   using result = typename op::result;
-  using run = typename op::run;
+  using runner = batch_runner<Self, Handle, In, Out>;
   using queue = batch_queue<In, Out>;
 
   batcher() = default;
@@ -42,16 +42,17 @@ public:
   void init(Self self, op what, std::shared_ptr<const work_places> places) {
     self_ = self;
     what_ = std::make_shared<const op>(std::move(what));
-    places_ = std::move(places);
-    stats_ = places_->metrics->add(what_->name);
+    stats_ = places->metrics->add(what_->name);
     queue_ = std::make_unique<queue>(what_->keys, what_->queue);
     queue_->gone = [this](uint64_t ticket) { return drop_if_gone(ticket); };
     arrays_ = std::make_unique<priority_queue<std::shared_ptr<array>>>(what_->queue);
     policy_ = batch_policy{what_->limits};
-    profile_ = work_profile{places_->pinned(what_->name)};
+    runner_.init(self, what_, std::move(places));
   }
 
   caf::result<Out> ask(const context& ctx, In x) {
+    if (queue_->waiting() == 0 && policy_.light() && runner_.here())
+      return run_alone(ctx, x);
     waiter who;
     who.promise = self_->template make_response_promise<Out>();
     auto promise = who.promise;
@@ -76,14 +77,10 @@ public:
   }
 
   void completed(uint64_t number) {
-    auto node = running_.extract(number);
-    if (node.empty())
+    auto done = runner_.completed(number);
+    if (!done)
       return;
-    auto& x = *node.mapped();
-    if (x.took.wall > 0)
-      profile_.observe(x.took);
-    auto took = self_->nanos() - since_.extract(number).mapped();
-    settle(number, x.items.size(), std::move(x.outcome), took, x.lane);
+    settle(number, std::move(*done));
     flush();
     serve();
   }
@@ -101,9 +98,6 @@ public:
 private:
   /// Of an array's items, those run at a time.
   static constexpr size_t slice = 128;
-  /// One in so many light batches is measured.
-  static constexpr uint64_t measured_share = 16;
-  static constexpr int64_t heavy = 100'000;
 
   using array = array_call<In, Out>;
 
@@ -150,15 +144,9 @@ private:
     policy_.arrived(now);
     auto ticket = queue_->submit({std::move(x), {ctx.level, ctx.tenant}, ctx.deadline}, now, out_);
     waiting_.emplace(ticket, std::move(who));
-    if (auto at = running_.find(queue_->batch_of(ticket)); at != running_.end())
-      prolong(*at->second, ctx.deadline);
+    if (runner_.running() > 0)
+      runner_.prolong(queue_->batch_of(ticket), ctx.deadline);
     answer_all();
-  }
-
-  static void prolong(batch_run<In, Out>& x, int64_t deadline) {
-    auto until = x.wanted_until.load(std::memory_order_relaxed);
-    if (until != 0 && (deadline == 0 || deadline > until))
-      x.wanted_until.store(deadline, std::memory_order_relaxed);
   }
 
   static const caf::strong_actor_ptr& asker_of(const caf::response_promise& x) {
@@ -226,10 +214,10 @@ private:
 
   /// `waited`: the window is over, whatever the policy hopes for now.
   void serve(bool waited = false) {
-    auto here = !what_->start && lane() == work_lane::here;
-    while (queue_->waiting() > 0 && (here || running_.size() < what_->max_running)) {
+    auto here = runner_.here();
+    while (queue_->waiting() > 0 && (here || !runner_.full())) {
       auto wait =
-          std::exchange(waited, false) ? 0 : policy_.window(queue_->waiting(), running_.size());
+          std::exchange(waited, false) ? 0 : policy_.window(queue_->waiting(), runner_.running());
       if (wait > 0 && !armed_) {
         armed_ = true;
         self_->template delayed_send<caf::message_priority::high>(self_, caf::timespan{wait},
@@ -250,7 +238,7 @@ private:
 
   /// One slice of the next array; the others and the queue have their turn before the next.
   void serve_array(bool here) {
-    if (arrays_->empty() || (!here && running_.size() >= what_->max_running))
+    if (arrays_->empty() || (!here && runner_.full()))
       return;
     auto x = *arrays_->pop(self_->nanos());
     if (x->ctx().late(self_->nanos()) || is_gone(x->asker())) {
@@ -283,83 +271,31 @@ private:
 
   void execute(uint64_t number, const std::vector<const In*>& items, std::vector<uint64_t> tenants,
                int64_t deadline) {
-    auto lane = this->lane();
-    if (!what_->start && lane == work_lane::here)
-      return execute_here(number, items);
-    auto job = std::make_shared<batch_run<In, Out>>();
-    job->ctx = self_->child(latest_);
-    job->lane = what_->start ? work_lane::here : lane;
-    job->ctx.deadline = 0; // whoever asked has a deadline, what they share has none
-    job->wanted_until = deadline;
-    for (auto* x : items)
-      job->items.push_back(*x);
-    job->tenants = std::move(tenants);
-    Handle me{self_};
-    job->done = [me, number, ctx = job->ctx] {
-      caf::anon_send<caf::message_priority::high>(me, ctx, atom::completed_v, number);
-    };
-    running_.emplace(number, job);
-    since_.emplace(number, self_->nanos());
-    if (what_->start)
-      what_->start(std::move(job));
-    else if (lane == work_lane::isolated)
-      isolate(job);
+    if (runner_.here())
+      settle(number, runner_.run_here(items));
     else
-      hand_over(job, lane == work_lane::pool ? places_->pool : places_->detached);
+      runner_.start(number, self_->child(latest_), items, std::move(tenants), deadline);
   }
 
-  /// The lane of the next batch, of those there are.
-  work_lane lane() const {
-    auto wanted = profile_.lane();
-    auto there = wanted == work_lane::pool       ? bool(places_->pool)
-                 : wanted == work_lane::detached ? bool(places_->detached)
-                 : wanted == work_lane::isolated ? places_->isolate && what_->encode
-                                                 : true;
-    return there ? wanted : work_lane::here;
+  caf::result<Out> run_alone(const context& ctx, const In& x) {
+    const In* item = &x;
+    policy_.arrived(self_->nanos());
+    stats_->passed(ctx.level, queue_->pass(ctx.level));
+    auto done = runner_.run_here(std::span<const In* const>{&item, 1});
+    policy_.served(1, done.took);
+    stats_->served(1, done.took, done.lane);
+    if (auto* why = std::get_if<failure>(&done.outcome))
+      return to_error(*why);
+    auto& results = std::get<std::vector<result>>(done.outcome);
+    if (results.size() != 1)
+      return to_error({ec::internal, "the operation gave no result for its item", {}});
+    if (auto* why = std::get_if<failure>(&results.front()))
+      return to_error(*why);
+    return std::move(std::get<Out>(results.front()));
   }
 
-  void execute_here(uint64_t number, const std::vector<const In*>& items) {
-    std::optional<work_timer> timer;
-    if (last_took_ > heavy || ++batches_ % measured_share == 0)
-      timer.emplace();
-    auto start = self_->nanos();
-    auto outcome = guarded(*what_, std::span<const In* const>{items});
-    last_took_ = self_->nanos() - start;
-    if (timer)
-      profile_.observe(timer->stop());
-    settle(number, items.size(), std::move(outcome), last_took_, work_lane::here);
-  }
-
-  void hand_over(const run& job, const work_pool_actor& to) {
-    work_job work;
-    work.run = [job, what = what_] {
-      std::vector<const In*> items;
-      for (auto& x : job->items)
-        items.push_back(&x);
-      work_timer timer;
-      job->outcome = guarded(*what, std::span<const In* const>{items});
-      job->took = timer.stop();
-      job->done();
-    };
-    work.refuse = [job](const failure& why) { job->refuse(why); };
-    self_->send(to, job->ctx, atom::run_v, std::move(work));
-  }
-
-  void isolate(const run& job) {
-    isolated_job work;
-    work.frame = what_->encode(job->items);
-    work.done = [job, what = what_](std::variant<std::string, failure> x) {
-      if (auto* bytes = std::get_if<std::string>(&x))
-        job->outcome = what->decode(*bytes);
-      else
-        job->outcome = std::get<failure>(std::move(x));
-      job->done();
-    };
-    self_->send(places_->isolate(what_->name), job->ctx, atom::run_v, std::move(work));
-  }
-
-  void settle(uint64_t number, size_t items, std::variant<std::vector<result>, failure> outcome,
-              int64_t took, work_lane lane) {
+  void settle(uint64_t number, typename runner::finished done) {
+    auto& [items, outcome, took, lane] = done;
     policy_.served(items, took);
     stats_->served(items, took, lane);
     if (number >= first_slice)
@@ -399,29 +335,24 @@ private:
 
   void flush() {
     stats_->queued(queue_->counts(), queue_->waiting());
-    stats_->routed(profile_.lane(), profile_.waiting());
+    stats_->routed(runner_.profile().lane(), runner_.profile().waiting());
   }
 
   static constexpr uint64_t first_slice = uint64_t{1} << 63;
 
   Self self_ = nullptr;
   std::shared_ptr<const op> what_;
-  std::shared_ptr<const work_places> places_;
   std::shared_ptr<batch_stats> stats_;
   std::unique_ptr<queue> queue_;
   batch_policy policy_;
-  work_profile profile_;
+  runner runner_;
   std::unordered_map<uint64_t, waiter> waiting_;
   std::unique_ptr<priority_queue<std::shared_ptr<array>>> arrays_;
   std::unordered_map<uint64_t, slice_run> slices_;
   uint64_t next_slice_ = first_slice;
   size_t array_items_ = 0;
-  std::unordered_map<uint64_t, run> running_;
-  std::unordered_map<uint64_t, int64_t> since_;
   typename queue::answers out_;
   context latest_;
-  uint64_t batches_ = 0;
-  int64_t last_took_ = 0;
   bool announced_ = false;
   bool armed_ = false;
 };

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <unordered_map>
 
 namespace sotto {
 
-/// Which partitions this node may write, and under which epoch. May be used from any thread.
+/// Which partitions this node may serve and write, and under which epoch. May be used from any
+/// thread.
 class fence {
 public:
   explicit fence(std::string incarnation) : incarnation_(std::move(incarnation)) {}
@@ -28,14 +30,14 @@ public:
     epochs_.clear();
   }
   std::optional<uint64_t> epoch_of(uint32_t partition) const {
-    std::lock_guard guard{mutex_};
+    std::shared_lock guard{mutex_};
     auto it = epochs_.find(partition);
     return it == epochs_.end() ? std::nullopt : std::optional{it->second};
   }
 
 private:
   const std::string incarnation_;
-  mutable std::mutex mutex_;
+  mutable std::shared_mutex mutex_;
   std::unordered_map<uint32_t, uint64_t> epochs_;
 };
 

@@ -335,6 +335,13 @@ failure postgres_cluster::drain(const std::string& node, bool on) {
 }
 
 failure postgres_cluster::leave() {
+  return bury(self_.incarnation);
+}
+
+// What the dead have sent is still done: their writes hold locks on the rows that are released
+// here, and a claim that comes later finds no node.
+failure postgres_cluster::bury(const std::string& incarnation) {
+  self_.incarnation = incarnation;
   auto self = parameters{}.text(self_.incarnation);
   return transact_only(
       {{{"UPDATE partitions SET node = NULL, incarnation = NULL, changed = now() WHERE number IN "

@@ -32,6 +32,9 @@ public:
   failure release(std::span<const partition_epoch> partitions) override;
   failure drain(const std::string& node, bool on) override;
   failure leave() override;
+  /// Does so for a run of a node whose process is dead, in its stead. Of one that lives it would
+  /// not be true that it serves nothing any more.
+  failure bury(const std::string& incarnation);
   void on_change(std::function<void()> told) override;
 
 private:

@@ -32,10 +32,15 @@ const statement find_summaries{
 const statement find_spoken{
     "WITH RECURSIVE g(owner) AS (SELECT min(owner) FROM memories WHERE author = $1::bytea AND "
     "author <> '' UNION ALL SELECT (SELECT min(m.owner) FROM memories m WHERE m.author = $1::bytea "
-    "AND m.author <> '' AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL) "
-    "SELECT o.owner, m.seq FROM g JOIN owners o ON o.number = g.owner AND o.partition = $2::bigint "
-    "JOIN memories m ON m.author = $1::bytea AND m.author <> '' AND m.owner = g.owner "
-    "ORDER BY o.number, m.seq",
+    "AND m.author <> '' AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL), "
+    "h(number, name) AS (SELECT o.number, o.owner FROM g JOIN owners o ON o.number = g.owner "
+    "AND o.partition = $2::bigint) "
+    "SELECT h.name, m.seq, h.number FROM h "
+    "JOIN memories m ON m.author = $1::bytea AND m.author <> '' AND m.owner = h.number "
+    "UNION ALL SELECT h.name, m.seq, h.number FROM h JOIN memories m ON m.owner = h.number "
+    "WHERE m.own AND m.author = '' AND EXISTS (SELECT 1 FROM memories b "
+    "WHERE b.author = $1::bytea AND b.author <> '' AND b.owner = h.number AND b.seq < m.seq "
+    "AND b.conversation = m.conversation) ORDER BY 3, 2",
     "find_spoken"};
 
 const statement list_owners{

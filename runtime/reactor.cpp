@@ -1,8 +1,14 @@
 #include "runtime/reactor.hpp"
 
+#include "runtime/prompt_thread.hpp"
+
 namespace sotto {
 
-reactor::reactor() : work_(io_.get_executor()), thread_([this] { io_.run(); }) {}
+reactor::reactor()
+    : work_(io_.get_executor()), thread_([this] {
+        make_thread_prompt();
+        io_.run();
+      }) {}
 
 reactor::~reactor() {
   stop();

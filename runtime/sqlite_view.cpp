@@ -1,10 +1,12 @@
 #include "runtime/sqlite_view.hpp"
-#include "runtime/store_checks.hpp"
 
 #include <cstring>
 #include <filesystem>
 
 #include <fmt/format.h>
+
+#include "messages/partition.hpp"
+#include "runtime/store_checks.hpp"
 
 namespace sotto {
 
@@ -18,16 +20,21 @@ constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created
                             "FROM turns WHERE owner = ? ORDER BY created";
 constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
 
-// The groups of an author are stepped through in the index, one after another: their lines are read
-// of this partition's alone.
-constexpr auto find_spoken =
+// The groups of an author are stepped through in the index, one after another. Of which partition
+// one is, its name says: `owners.partition` is of the `node.partitions` that it was written under.
+constexpr auto find_groups =
     "WITH RECURSIVE g(owner) AS (SELECT min(owner) FROM memories WHERE author = ?1 AND author <> "
     "'' "
     "UNION ALL SELECT (SELECT min(m.owner) FROM memories m WHERE m.author = ?1 AND m.author <> '' "
     "AND m.owner > g.owner) FROM g WHERE g.owner IS NOT NULL) "
-    "SELECT o.owner, m.seq FROM g CROSS JOIN owners o ON o.number = g.owner AND o.partition = ?2 "
-    "CROSS JOIN memories m ON m.author = ?1 AND m.author <> '' AND m.owner = g.owner "
-    "ORDER BY o.number, m.seq";
+    "SELECT o.number, o.owner FROM g CROSS JOIN owners o ON o.number = g.owner";
+// What the companion said of its own accord has no author: it was made from the conversation so
+// far, whoever spoke there.
+constexpr auto find_spoken =
+    "SELECT seq FROM memories WHERE author = ?1 AND author <> '' AND owner = ?2 "
+    "UNION ALL SELECT m.seq FROM memories m WHERE m.owner = ?2 AND m.own AND m.author = '' "
+    "AND EXISTS (SELECT 1 FROM memories b WHERE b.author = ?1 AND b.author <> '' AND b.owner = ?2 "
+    "AND b.seq < m.seq AND b.conversation = m.conversation) ORDER BY 1";
 
 constexpr auto list_owners =
     "SELECT tenant, owner, (SELECT count(*) FROM memories WHERE memories.owner = owners.number "
@@ -87,6 +94,8 @@ failure sqlite_view::open() {
     code = summaries_.prepare(db_, find_summaries);
   if (code == SQLITE_OK)
     code = owners_.prepare(db_, list_owners);
+  if (code == SQLITE_OK)
+    code = groups_.prepare(db_, find_groups);
   if (code == SQLITE_OK)
     code = spoken_.prepare(db_, find_spoken);
   return code == SQLITE_OK ? failure{} : db_.explain(code);
@@ -173,21 +182,33 @@ int sqlite_view::read_summaries(int64_t number, memory_write& result) {
 }
 
 caf::expected<std::vector<spoken_lines>> sqlite_view::spoken(const spoken_by& what) {
-  reset_later guard{spoken_};
+  reset_later guard{groups_}; // while it is stepped through, all is read of one commit
   auto author = stored_author(what.user.tenant, what.user.owner);
-  spoken_.bind(1, author);
-  spoken_.bind(2, int64_t{what.partition});
+  groups_.bind(1, author);
   std::vector<spoken_lines> result;
   auto code = SQLITE_ROW;
-  while ((code = spoken_.step()) == SQLITE_ROW) {
-    owner_key group{what.user.tenant, std::string{spoken_.text(0)}};
-    if (result.empty() || result.back().group != group)
-      result.push_back({std::move(group), {}});
-    result.back().seqs.push_back(static_cast<uint64_t>(spoken_.number(1)));
+  while ((code = groups_.step()) == SQLITE_ROW) {
+    owner_key group{what.user.tenant, std::string{groups_.text(1)}};
+    if (partition_of(group, shared_->options.partitions) != what.partition)
+      continue;
+    result.push_back({std::move(group), {}});
+    if (code = read_spoken(groups_.number(0), author, result.back().seqs); code != SQLITE_DONE)
+      break;
   }
   if (code != SQLITE_DONE)
     return to_error(db_.explain(code));
   return result;
+}
+
+int sqlite_view::read_spoken(int64_t number, const std::string& author,
+                             std::vector<uint64_t>& result) {
+  reset_later guard{spoken_};
+  spoken_.bind(1, author);
+  spoken_.bind(2, number);
+  auto code = SQLITE_ROW;
+  while ((code = spoken_.step()) == SQLITE_ROW)
+    result.push_back(static_cast<uint64_t>(spoken_.number(0)));
+  return code;
 }
 
 caf::expected<std::vector<owner_vectors>> sqlite_view::owners(const owner_key& after,

@@ -46,6 +46,7 @@ private:
   int read_memories(int64_t number, memory_write& result);
   int read_turns(int64_t number, memory_write& result);
   int read_summaries(int64_t number, memory_write& result);
+  int read_spoken(int64_t number, const std::string& author, std::vector<uint64_t>& result);
 
   std::shared_ptr<sqlite_shared> shared_;
   // The connection goes last: statements must be gone before it.
@@ -55,6 +56,7 @@ private:
   sqlite::statement turns_;
   sqlite::statement summaries_;
   sqlite::statement owners_;
+  sqlite::statement groups_;
   sqlite::statement spoken_;
 };
 

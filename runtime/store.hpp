@@ -24,8 +24,8 @@ public:
   /// others.
   virtual caf::expected<memory_write> load(const owner_key& owner) = 0;
 
-  /// What a user said in the groups of a partition and what was answered to it, by group, as of the
-  /// last commit. Takes time by the number of the user's groups and of what is found.
+  /// What a user said in the groups of a partition, what was answered, and what the companion said
+  /// of its own accord after it; by group, as of the last commit. Reads the lines of those groups.
   virtual caf::expected<std::vector<spoken_lines>> spoken(const spoken_by& what) = 0;
 
   /// The owners behind `after` in order of tenant and owner, at most `limit`, each with the number

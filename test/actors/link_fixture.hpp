@@ -4,6 +4,7 @@
 #include <map>
 
 #include "actors/links.hpp"
+#include "actors/llm_route.hpp"
 #include "actors/route.hpp"
 #include "test/actors/turn_fixture.hpp"
 
@@ -165,7 +166,13 @@ struct link_node {
   listened_partition_actor home;
   /// Where turns wait; nobody: they go to `home`.
   turn_gate_actor gate;
-  std::shared_ptr<serving_lease> lease = std::make_shared<serving_lease>();
+  /// What it may serve: everything, under epoch 0.
+  std::shared_ptr<fence> claims = std::make_shared<fence>("1");
+  std::shared_ptr<serving_lease> lease = std::make_shared<serving_lease>(claims);
+  /// Who generates for the other node; nobody: it has not the role.
+  llm_actor models;
+  std::shared_ptr<std::atomic<size_t>> generating;
+  llm_route_actor llm_route;
   route_actor route;
   links_actor links;
 };
@@ -234,6 +241,8 @@ private:
     x.name = x.world->node = name;
     x.home = spawn(fake_home, x.world);
     x.lease->until(INT64_MAX);
+    for (uint32_t i = 0; i < link_partitions; ++i)
+      x.claims->allow(i, 0);
     route_parts ways;
     ways.options = with;
     ways.partitions = link_partitions;
@@ -255,6 +264,10 @@ private:
     parts.home = [&x](uint32_t p) {
       return x.owned.contains(p) ? x.home : listened_partition_actor{};
     };
+    parts.models = [&x] { return x.models; };
+    x.generating = parts.generating;
+    x.llm_route = spawn(llm_route, with, llm_options{}, llm_actor{});
+    parts.llm_route = x.llm_route;
     parts.dial = [this](const link_actor& from, const std::string&, uint16_t) {
       ++dials;
       if (connection->refuses)
@@ -278,5 +291,32 @@ private:
     }};
   }
 };
+
+inline memory_query query(std::string text) {
+  memory_query x;
+  x.owner = {"default", "ada"};
+  x.text = std::move(text);
+  x.vector = {0.5F, -1.25F};
+  return x;
+}
+
+/// As much as there can be in a write.
+inline memory_write write_of(std::vector<std::string> ids) {
+  memory_write x;
+  x.owner = {"default", "ada"};
+  for (auto& id : ids) {
+    memory m;
+    m.id = id;
+    m.text = "text of " + id;
+    m.own = true;
+    m.seq = 5;
+    x.memories.push_back(m);
+  }
+  x.vectors = {{1, 2}};
+  x.turns.resize(1);
+  x.summaries.resize(1);
+  x.authors = {"ada", "bob"};
+  return x;
+}
 
 } // namespace sotto::test

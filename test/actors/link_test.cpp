@@ -1,8 +1,5 @@
 #include "test/actors/link_fixture.hpp"
 
-#include "actors/link_hello.hpp"
-#include "runtime/message_bytes.hpp"
-
 using namespace sotto;
 using namespace sotto::test;
 using namespace std::chrono_literals;
@@ -13,32 +10,6 @@ link_options small_window() {
   link_options x;
   x.window = 4;
   x.max_waiting = 6;
-  return x;
-}
-
-memory_query query(std::string text) {
-  memory_query x;
-  x.owner = {"default", "ada"};
-  x.text = std::move(text);
-  x.vector = {0.5F, -1.25F};
-  return x;
-}
-
-memory_write write_of(std::vector<std::string> ids) {
-  memory_write x;
-  x.owner = {"default", "ada"};
-  for (auto& id : ids) {
-    memory m;
-    m.id = id;
-    m.text = "text of " + id;
-    m.own = true;
-    m.seq = 5;
-    x.memories.push_back(m);
-  }
-  x.vectors = {{1, 2}};
-  x.turns.resize(1);
-  x.summaries.resize(1);
-  x.authors = {"ada", "bob"};
   return x;
 }
 
@@ -267,135 +238,6 @@ TEST_CASE("a turn that has ended may still be cancelled", "[link]") {
   f.run();
   CHECK(f.replies().contains(4));
   CHECK(f.dials == 1);
-}
-
-TEST_CASE("when the peer is lost, what runs there is answered, and may be told so", "[link]") {
-  link_fixture f;
-  f.b_owns_all();
-  f.b.world->answers = false;
-  f.ask_turn(1, "without a key");
-  f.ask_turn(2, "with a key", "k");
-  f.run();
-  REQUIRE(f.b.world->open.size() == 2);
-  f.connection->refuses = true;
-  f.connection->cut();
-  f.run();
-  REQUIRE(f.failures().contains(1));
-  CHECK(f.failures().at(1).code == ec::unavailable);
-  CHECK(!f.failures().contains(2));
-  REQUIRE(f.b.world->cancelled.size() == 2);
-  CHECK(f.b.world->cancelled[0].second);
-  CHECK(f.b.world->cancelled[1].second);
-  // The peer comes back: the turn with a key is asked for again, and attaches there.
-  f.connection->refuses = false;
-  f.b.world->answers = true;
-  f.pass(1s);
-  CHECK(f.b.world->said.back() == "with a key");
-  CHECK(f.replies().contains(2));
-}
-
-TEST_CASE("a peer that stays away is given up in time", "[link]") {
-  link_fixture f;
-  f.connection->refuses = true;
-  f.b_owns_all();
-  f.ask_turn(1, "anybody?");
-  f.run();
-  CHECK(f.failures().empty());
-  for (int i = 0; i < 110; ++i)
-    f.pass(100ms);
-  REQUIRE(f.failures().contains(1));
-  CHECK(f.failures().at(1).code == ec::unavailable);
-  CHECK(f.dials >= 5);
-  CHECK(f.dials <= 12); // less and less often
-}
-
-TEST_CASE("reads and writes by id are made again after a loss, removals are not", "[link]") {
-  link_fixture f;
-  f.b_owns_all();
-  f.b.world->answers = false;
-  auto& self = *f.self;
-  auto recall = self->request(f.a.route, caf::infinite, f.flow(), atom::recall_v, query("q"));
-  auto write = self->request(f.a.route, caf::infinite, f.flow(), atom::remember_v, write_of({"x"}));
-  auto nameless =
-      self->request(f.a.route, caf::infinite, f.flow(), atom::remember_v, write_of({""}));
-  f.run();
-  f.connection->cut();
-  f.b.world->answers = true;
-  f.pass(1s);
-  int answered = 0;
-  recall.receive([&](const std::vector<recalled>&) { ++answered; }, [](const caf::error&) {});
-  write.receive([&](const memory_receipt&) { ++answered; }, [](const caf::error&) {});
-  failure why;
-  nameless.receive([](const memory_receipt&) {},
-                   [&](const caf::error& err) { why = to_failure(err); });
-  CHECK(answered == 2);
-  CHECK(why.code == ec::unavailable);
-  CHECK(f.b.world->recalls == 2);
-}
-
-TEST_CASE("a call that is not understood is answered", "[link]") {
-  link_fixture f;
-  f.b_owns_all();
-  // A later release has a request that this one does not know.
-  auto odd = caf::make_message(context{}, caf::atom("dance"), owner_key{});
-  routed_call x;
-  x.what = odd;
-  x.client = f.client();
-  x.ticket = 5;
-  caf::anon_send<caf::message_priority::high>(f.a.route, context{}, atom::returned_v,
-                                              x); // as if it came back: ROUTE sends it again
-  f.run();
-  for (int i = 0; i < 5; ++i)
-    f.pass(100ms);
-  REQUIRE(f.failures().contains(5));
-  CHECK(f.failures().at(5).code == ec::invalid);
-  CHECK(f.failures().at(5).message.find("0.1.0") != std::string::npos);
-}
-
-TEST_CASE("bytes that are no message are answered, whatever they are", "[link]") {
-  frozen_system f{3};
-  splitmix random{7};
-  auto good = message_to_bytes(*f.system, caf::make_message(context{}, atom::recall_v, query("q")));
-  int understood = 0;
-  for (int i = 0; i < 3000; ++i) {
-    auto bytes = good;
-    for (auto n = random() % 8 + 1; n > 0; --n)
-      bytes[random() % bytes.size()] = static_cast<char>(random());
-    bytes.resize(bytes.size() - random() % bytes.size());
-    understood += static_cast<bool>(message_from_bytes(*f.system, bytes));
-  }
-  CHECK(understood < 3000);
-  CHECK(message_from_bytes(*f.system, good));
-}
-
-TEST_CASE("two releases whose protocols meet are linked, others are told why not", "[link]") {
-  link_hello self{"one", "a", "1", "0.1.0", 2, 4, 1, 1},
-      other{"one", "b", "1", "0.2.0", 4, 6, 1, 1};
-  CHECK(!check_hello(self, "b", other));
-  other.oldest = 5;
-  auto why = check_hello(self, "b", other);
-  CHECK(why.message.find("0.1.0") != std::string::npos);
-  CHECK(why.message.find("0.2.0") != std::string::npos);
-  other = {"two", "b", "1", "0.1.0", 2, 4, 1, 1};
-  CHECK(check_hello(self, "b", other).message.find("two") != std::string::npos);
-  other = {"one", "a", "2", "0.1.0", 2, 4, 1, 1};
-  CHECK(check_hello(self, "a", other));
-  other = {"one", "c", "2", "0.1.0", 2, 4, 1, 1};
-  CHECK(check_hello(self, "b", other));
-}
-
-TEST_CASE("a node of another protocol or cluster is not linked, and says why", "[link]") {
-  for (auto& as :
-       {link_hello{"two", "", "", "", 1, 1, 1, 1}, link_hello{"one", "", "", "", 8, 9, 1, 1}}) {
-    link_fixture f{1, {}, as};
-    f.meet();
-    f.pass(300ms);
-    auto states = f.ask<std::vector<link_state_report>>(f.a.links, context{}, atom::list_v);
-    REQUIRE(states);
-    REQUIRE(states->size() == 1);
-    CHECK(!states->at(0).up);
-    CHECK(!states->at(0).why.empty());
-  }
 }
 
 TEST_CASE("listeners hear events of another node, each those it asked for", "[link]") {

@@ -57,6 +57,27 @@ TEST_CASE("terms are stemmed words without stop words") {
   }
 }
 
+TEST_CASE("words of any bytes are counted as they are split") {
+  splitmix random{11};
+  for (int i = 0; i < 2000; ++i) {
+    // Few kinds of bytes, so that words and possessives begin and end at every place of a load.
+    static constexpr std::string_view bytes = "sS''ab09zZ @[`{/:\x80\xff";
+    std::string text(random() % 80, ' ');
+    for (auto& c : text)
+      c = i % 2 == 0 ? bytes[random() % bytes.size()] : static_cast<char>(random());
+    size_t counted = 0;
+    each_word(text, [&](std::string_view) { ++counted; });
+    CHECK(count_words(text) == counted);
+  }
+}
+
+TEST_CASE("a number is a term of its own") {
+  auto terms = terms_of("1990 1990s 19 1990");
+  REQUIRE(terms.size() == 4);
+  CHECK(terms[0] == terms[3]);
+  CHECK(terms[0] != terms[2]);
+}
+
 TEST_CASE("a memory is found by its words, whatever their form") {
   owner_index index;
   index.add(line(1, "My sister moved to Porto last spring", "a"), {});

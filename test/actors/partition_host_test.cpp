@@ -1,5 +1,6 @@
 #include "actors/partition_host.hpp"
 
+#include "test/actors/fake_membership.hpp"
 #include "test/actors/turn_fixture.hpp"
 
 using namespace sotto;
@@ -8,8 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// What PARTITION HOST told its partners.
-struct host_world {
-  std::vector<std::pair<uint32_t, uint64_t>> flushed;
+struct host_world : test::membership_world {
   std::map<uint32_t, route_place::kind> places;
   std::map<uint32_t, bool> here;
   std::map<uint32_t, listened_partition_actor> homes;
@@ -19,21 +19,6 @@ struct host_world {
 };
 
 using host_world_ptr = std::shared_ptr<host_world>;
-
-membership_actor::behavior_type fake_membership(membership_actor::pointer, host_world_ptr w) {
-  return {[=](const context&, atom::flushed, uint32_t number, uint64_t epoch) {
-            w->flushed.emplace_back(number, epoch);
-          },
-          [](const context&, atom::suspect, const std::string&) {},
-          [](const context&, atom::measured, const cluster_load&) {},
-          [](const context&, atom::drain, const std::string&) { return drain_progress{}; },
-          [](const context&, atom::resumed, const std::string&) { return drain_progress{}; },
-          [](const context&, atom::rebalance) { return cluster_view{}; },
-          [](const context&, atom::list) { return cluster_view{}; },
-          [](const context&, atom::leave) { return atom::drained_v; },
-          [](const context&, atom::changed) {},
-          [](const context&, atom::tick) {}};
-}
 
 store_writer_actor::behavior_type fake_writer(store_writer_actor::pointer, host_world_ptr w) {
   return {
@@ -81,13 +66,13 @@ struct host_fixture : test::turn_fixture {
           shard_factory{[this](caf::actor_system&) { return spawn(test::fake_shard, world); }},
           std::move(successor))};
     };
-    with.publish = [w = told](uint32_t number, listened_partition_actor home, bool here) {
+    with.publish = [w = told](uint32_t number, listened_partition_actor home, bool here, uint64_t) {
       w->homes[number] = std::move(home);
       w->here[number] = here;
     };
     with.writer = spawn(fake_writer, told);
     with.route = spawn(fake_route, told);
-    members = spawn(fake_membership, told);
+    members = spawn(test::fake_membership, told);
     with.settled = [w = told](bool settled) { w->settled = settled; };
     host = spawn(partition_host, std::move(with), std::vector<ownership>{});
     run();

@@ -135,6 +135,13 @@ struct order_fixture : link_fixture {
     place(x, at_home(x));
   }
 
+  /// Everything lives on b, and a knows.
+  void begin_on_b() {
+    take(b);
+    place(a, at_peer("b"));
+    run();
+  }
+
   void let_go(link_node& x) {
     place(x, nowhere());
     x.owned.clear();
@@ -201,9 +208,7 @@ using texts = std::vector<std::string>;
 TEST_CASE("a turn that waits at the old owner begins at the new one before those after it",
           "[route]") {
   order_fixture f;
-  f.take(f.b);
-  f.place(f.a, f.at_peer("b"));
-  f.run();
+  f.begin_on_b();
   f.say(f.a, 1, "talk", "1");
   f.say(f.a, 2, "talk", "2");
   f.run();
@@ -226,9 +231,7 @@ TEST_CASE("a turn that waits at the old owner begins at the new one before those
 
 TEST_CASE("a turn that a node brought is not passed on to a third", "[route]") {
   order_fixture f;
-  f.take(f.b);
-  f.place(f.a, f.at_peer("b"));
-  f.run();
+  f.begin_on_b();
   f.say(f.a, 1, "talk", "1");
   f.say(f.a, 2, "talk", "2");
   f.run();
@@ -249,9 +252,7 @@ TEST_CASE("a turn that a node brought is not passed on to a third", "[route]") {
 TEST_CASE("an old owner that never lets go of a turn holds up those after it for a while only",
           "[route]") {
   order_fixture f;
-  f.take(f.b);
-  f.place(f.a, f.at_peer("b"));
-  f.run();
+  f.begin_on_b();
   f.say(f.a, 1, "talk", "1");
   f.run();
   f.take(f.a);
@@ -264,9 +265,7 @@ TEST_CASE("an old owner that never lets go of a turn holds up those after it for
 
 TEST_CASE("a request that a partition passed on while it drained goes back, too", "[route]") {
   order_fixture f;
-  f.take(f.b);
-  f.place(f.a, f.at_peer("b"));
-  f.run();
+  f.begin_on_b();
   f.world_of(f.b).draining = true;
   f.place(f.b, f.at_peer("a"));
   auto pending = (*f.self)->request(f.a.route, caf::infinite, f.flow(), atom::recall_v,

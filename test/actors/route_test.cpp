@@ -85,6 +85,27 @@ TEST_CASE("a call that comes back again and again is given up in time", "[route]
   CHECK(f.connection->frames == frames);
 }
 
+TEST_CASE("a partition that was lost and claimed anew gets nothing before its new home is known",
+          "[route]") {
+  link_fixture f;
+  f.place_all(f.a, f.at_home(f.a));
+  // Lost and claimed again, and PARTITION HOST has not heard of either.
+  f.a.claims->forbid_all();
+  f.ask_turn(1, "early");
+  f.run();
+  CHECK(f.a.world->said.empty());
+  for (uint32_t i = 0; i < link_partitions; ++i)
+    f.a.claims->allow(i, 2);
+  f.ask_turn(2, "early too");
+  f.run();
+  CHECK(f.a.world->said.empty());
+  f.place_all(f.a, f.nowhere());
+  auto anew = f.at_home(f.a);
+  anew.epoch = 2;
+  f.place_all(f.a, anew);
+  CHECK(f.a.world->said == std::vector<std::string>{"early", "early too"});
+}
+
 TEST_CASE("a partition here gets nothing while its node's lease does not hold", "[route]") {
   link_fixture f;
   f.place_all(f.a, f.at_home(f.a));

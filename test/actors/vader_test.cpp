@@ -135,6 +135,20 @@ TEST_CASE("a negation counts however long its word is") {
   }
 }
 
+TEST_CASE("a word counts the same wherever it stands in a text") {
+  auto want = engine().read_scores("x not VERY good! isn't it, \xf0\x9f\x98\x80").compound;
+  CHECK(want != 0);
+  for (std::string letter : {"x", " ", "\xc3\xa9", "\xe2\x80\x83"}) {
+    std::string before = "x ";
+    for (size_t i = 0; i < 200; ++i) {
+      INFO(before);
+      CHECK(engine().read_scores(before + " not VERY good! isn't it, \xf0\x9f\x98\x80").compound
+            == want);
+      before = letter + before;
+    }
+  }
+}
+
 TEST_CASE("any bytes and any size have a reading within its bounds") {
   splitmix random{8};
   for (int i = 0; i < 3000; ++i) {

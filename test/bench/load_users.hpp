@@ -13,6 +13,8 @@ namespace sotto::bench {
 struct tally {
   bool counting = false;
   bool over = false;
+  /// All turns, also those before and after the measurement.
+  size_t turns = 0;
   std::vector<double> took;
   size_t refused = 0;
   size_t errors = 0;
@@ -20,6 +22,7 @@ struct tally {
   std::string last_error;
 
   void replied(steady::time_point since, size_t size) {
+    ++turns;
     if (!counting)
       return;
     took.push_back(seconds_since(since));
@@ -31,12 +34,13 @@ struct tally {
   }
 };
 
-/// One user with a connection of its own: says something, waits for the reply, goes on.
+/// One user with a connection of its own, or with a new one for each turn: says something, waits
+/// for the reply, goes on.
 class http_user : public std::enable_shared_from_this<http_user> {
 public:
-  http_user(asio::io_context& io, const tcp::endpoint& to, size_t number, tally& counts)
+  http_user(asio::io_context& io, const tcp::endpoint& to, size_t number, tally& counts, bool anew)
       : connection_(std::make_shared<http_client>(io, to)), name_(fmt::format("bench-{}", number)),
-        counts_(counts), talk_(number) {}
+        counts_(counts), talk_(number), anew_(anew) {}
 
   void say() {
     if (counts_.over)
@@ -56,6 +60,8 @@ private:
       counts_.refused += counts_.counting ? 1 : 0;
     else
       counts_.failed(x.text);
+    if (anew_)
+      connection_->reset();
     if (x.status != 0)
       say();
   }
@@ -64,6 +70,7 @@ private:
   std::string name_;
   tally& counts_;
   talk talk_;
+  bool anew_;
   steady::time_point since_;
 };
 
@@ -180,12 +187,15 @@ struct load_result {
   double per_second = 0;
   double p50 = 0, p99 = 0; // ms
   size_t refused = 0, errors = 0;
-  size_t body = 0; // mean size in bytes
+  size_t body = 0;  // mean size in bytes
+  size_t turns = 0; // all, also those before and after the measurement
   std::string last_error;
 };
 
-/// Lets `users` talk for `seconds`, after a second to warm up.
-inline load_result load(const tcp::endpoint& to, size_t users, double seconds, bool sockets) {
+/// Lets `users` talk for `seconds`, after a second to warm up; over HTTP the first `anew` of them
+/// connect anew for each turn.
+inline load_result load(const tcp::endpoint& to, size_t users, double seconds, bool sockets,
+                        size_t anew = 0) {
   asio::io_context io{1};
   tally counts;
   if (sockets)
@@ -194,7 +204,7 @@ inline load_result load(const tcp::endpoint& to, size_t users, double seconds, b
           ->start();
   else
     for (size_t i = 0; i < users; ++i)
-      std::make_shared<http_user>(io, to, i, counts)->say();
+      std::make_shared<http_user>(io, to, i, counts, i < anew)->say();
   io.run_for(std::chrono::seconds{1});
   counts.counting = true;
   auto start = steady::now();
@@ -208,6 +218,7 @@ inline load_result load(const tcp::endpoint& to, size_t users, double seconds, b
   x.refused = counts.refused;
   x.errors = counts.errors;
   x.last_error = counts.last_error;
+  x.turns = counts.turns;
   auto& took = counts.took;
   if (took.empty())
     return x;

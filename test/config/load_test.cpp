@@ -1,59 +1,15 @@
-#include <catch2/catch.hpp>
-
-#include <filesystem>
-#include <fstream>
-#include <set>
-
-#include <nlohmann/json.hpp>
-#include <unistd.h>
+#include "test/config/load_fixture.hpp"
 
 #include "config/apply.hpp"
 #include "config/bind.hpp"
-#include "config/load.hpp"
 #include "config/toml_reader.hpp"
 #include "runtime/random.hpp"
 
 using namespace sotto;
+using namespace sotto::test;
 using namespace std::chrono_literals;
 using Catch::Contains;
 using Catch::Equals;
-
-namespace {
-
-/// A file that is removed with the test.
-class written_file {
-public:
-  explicit written_file(const std::string& text)
-      : path(std::filesystem::temp_directory_path()
-             / ("sotto_load_test_" + std::to_string(::getpid()) + ".toml")) {
-    std::ofstream{path, std::ios::binary} << text;
-  }
-  ~written_file() { std::filesystem::remove(path); }
-
-  std::filesystem::path path;
-};
-
-loaded_options load_file(const std::string& text) {
-  written_file file{text};
-  option_sources from;
-  from.file = file.path.string();
-  auto out = load_options(from);
-  // Messages with a name that does not change.
-  for (auto& x : out.problems)
-    if (x.starts_with(from.file))
-      x = "f" + x.substr(from.file.size());
-  return out;
-}
-
-loaded_options load_with(std::vector<std::string> assignments,
-                         std::map<std::string, std::string> environment = {}) {
-  option_sources from;
-  from.assignments = std::move(assignments);
-  from.environment = std::move(environment);
-  return load_options(from);
-}
-
-} // namespace
 
 TEST_CASE("without any source the defaults hold and a companion answers") {
   auto x = load_options({});
@@ -279,6 +235,33 @@ TEST_CASE("the port for C++ frontends needs certificates, its own or the cluster
   CHECK_THAT(load_with({"native.listen=nowhere"}).problems.at(0), Contains("HOST:PORT"));
 }
 
+TEST_CASE("a node of a cluster has the roles that it is given") {
+  std::vector<std::string> in_cluster{"cluster.name=n1", "cluster.certificate=c", "cluster.key=k",
+                                      "cluster.ca=a", "store.url=postgresql://db/sotto"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), in_cluster.begin(), in_cluster.end());
+    return load_with(more);
+  };
+  auto all = with({});
+  REQUIRE(all.problems.empty());
+  for (auto* role : {"gateway", "worker", "llm"})
+    CHECK(has_role(all.value.cluster, role));
+  auto worker = with({"cluster.roles=[\"worker\"]"});
+  REQUIRE(worker.problems.empty());
+  CHECK(has_role(worker.value.cluster, "worker"));
+  CHECK_FALSE(has_role(worker.value.cluster, "llm"));
+  CHECK_FALSE(has_role(worker.value.cluster, "gateway"));
+  CHECK_THAT(with({"cluster.roles=[\"cook\"]"}).problems.at(0), Contains("gateway, worker, llm"));
+  auto native = with({"cluster.roles=[\"worker\", \"llm\"]", "native.listen=127.0.0.1:0"});
+  REQUIRE(native.problems.size() == 1);
+  CHECK_THAT(native.problems[0], Contains("native.listen"));
+  // A node alone does everything, whatever stands there.
+  auto alone = load_with({"cluster.roles=[\"worker\"]", "native.listen=127.0.0.1:0",
+                          "native.certificate=x", "native.key=y", "native.ca=z"});
+  REQUIRE(alone.problems.empty());
+  CHECK(has_role(alone.value.cluster, "llm"));
+}
+
 TEST_CASE("secrets are neither shown nor repeated in messages") {
   auto x = load_file("[[llm.deployments]]\nname = 'a'\nbase_url = 'https://u:hunter2@h/v1'\n"
                      "api_key = 'sk-hunter2'\napi_key_env = 'sk-hunter2'\n");
@@ -290,79 +273,6 @@ TEST_CASE("secrets are neither shown nor repeated in messages") {
   CHECK_THAT(all, Contains("api_key_env"));
   CHECK_THAT(to_toml(x.value, true), !Contains("hunter2"));
   CHECK_THAT(to_json(x.value), !Contains("hunter2"));
-}
-
-TEST_CASE("variables of the environment are checked like keys") {
-  auto x = load_with({}, {{"SOTTO_GATEWAY_LISTEN", "127.0.0.1:1"},
-                          {"SOTTO_METRICS_ENABLED", "false"},
-                          {"SOTTO_SENSES_EMBEDDING_ALIASES", "a,b"},
-                          {"SOTTO_DATA_FILES", "/f"},
-                          {"SOTTO_PORT_7700_TCP", "kubernetes makes such"}});
-  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
-  CHECK(x.value.gateway.listen == "127.0.0.1:1");
-  CHECK_FALSE(x.value.metrics.enabled);
-  CHECK(x.value.senses.embedding_aliases.size() == 2);
-  CHECK(find_data_files(x.value) == "/f");
-  CHECK_THAT(load_with({}, {{"SOTTO_GATEWAY_LISTN", "x"}}).problems.at(0),
-             Equals("environment SOTTO_GATEWAY_LISTN: unknown variable; did you mean "
-                    "SOTTO_GATEWAY_LISTEN?"));
-  CHECK_THAT(load_with({}, {{"SOTTO_NODE_WORKERS", "many"}}).problems.at(0),
-             Equals("environment SOTTO_NODE_WORKERS: node.workers: \"many\" is wrong; it must be a "
-                    "whole number from 0 to 1024"));
-}
-
-TEST_CASE("no two keys share a variable, and no variable has another use") {
-  std::set<std::string> seen{"SOTTO_PROFILE", "SOTTO_CONFIG", "SOTTO_URL", "SOTTO_DATA_FILES"};
-  for (auto& s : settings())
-    CHECK(seen.insert(variable_of(s.key)).second);
-}
-
-TEST_CASE("assignments take plain text, quoted text and arrays of tables") {
-  auto x = load_with({"log.level=debug", "gateway.listen=\"[::1]:80\"", "trace.sample=0.5",
-                      "llm.deployments=[{name='a', base_url='http://h/v1'}]",
-                      "senses.embedding_aliases=[\"x\"]"});
-  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
-  CHECK(x.value.log.level == "debug");
-  CHECK(x.value.gateway.listen == "[::1]:80");
-  CHECK(x.value.llm.deployments.at(0).name == "a");
-  CHECK(x.value.senses.embedding_aliases == std::vector<std::string>{"x"});
-  CHECK(load_with({"gateway.listen=[::1]:80"}).value.gateway.listen == "[::1]:80");
-}
-
-TEST_CASE("wrong assignments say what would be right") {
-  CHECK_THAT(load_with({"nonsense"}).problems.at(0), Contains("must be key=value"));
-  CHECK_THAT(load_with({"=x"}).problems.at(0), Contains("must be key=value"));
-  CHECK_THAT(load_with({"log.levle=info"}).problems.at(0),
-             Equals("--set: log.levle: unknown key; did you mean \"log.level\"?"));
-  CHECK_THAT(load_with({"log.level="}).problems.at(0), Contains("must be one of"));
-  CHECK_THAT(load_with({"profile=desktop"}).problems.at(0), Contains("--profile"));
-  CHECK_THAT(load_with({"llm.deployments=5"}).problems.at(0), Contains("[[llm.deployments]]"));
-}
-
-TEST_CASE("what is shown loads to the same") {
-  auto x = load_with({"session.turn_timeout=1500ms", "gateway.max_body=3000000", "node.seed=77",
-                      "llm.deployments=[{name='a', base_url='http://h/v1'}]",
-                      "personas=[{name='q', system_prompt=\"say \\\"hi\\\"\\nor \\u00e9\"}]"});
-  REQUIRE_THAT(x.problems, Equals(std::vector<std::string>{}));
-  for (bool explain : {false, true}) {
-    auto shown = to_toml(x.value, explain);
-    auto again = load_file(shown);
-    REQUIRE_THAT(again.problems, Equals(std::vector<std::string>{}));
-    CHECK(to_toml(again.value, explain) == shown);
-    CHECK(again.value.session.turn_timeout == 1500ms);
-    CHECK(again.value.gateway.max_body == 3'000'000);
-    CHECK(again.value.personas.at(0).system_prompt == x.value.personas.at(0).system_prompt);
-  }
-  auto json = nlohmann::json::parse(to_json(x.value));
-  CHECK(json["session"]["turn_timeout"] == "1500ms");
-  CHECK(json["personas"][0]["name"] == "q");
-}
-
-TEST_CASE("the documentation of all keys is up to date") {
-  std::ifstream in{SOTTO_SOURCE_DIR "/docs/configuration.md", std::ios::binary};
-  std::string text{std::istreambuf_iterator<char>{in}, {}};
-  INFO("sotto config show --markdown > docs/configuration.md");
-  CHECK((text == to_markdown()));
 }
 
 TEST_CASE("a file that cannot be read is named") {

@@ -3,6 +3,7 @@
 // the public protocol, DIR/nodes.json and scripts/cluster alone.
 //   node test/e2e/checker.mjs --data DIR [--seconds 600] [--users 24] [--faults kill,pause,restart,drain]
 //     [--every 12] [--seed 1]
+// `longest` of what it prints are the longest waits, with what each try of them got and when.
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -92,6 +93,8 @@ export class Checker {
       name: `checker-${seed}-${i}`, turns: [], memories: [], socket: i % 2 ? new Socket() : null,
     }))
     this.waits = []
+    this.waitsElsewhere = []
+    this.longest = []
     this.failed = 0
     this.retries = 0
     this.differing = 0
@@ -118,19 +121,42 @@ export class Checker {
   /** Tries until it is acknowledged; another gateway each time. Notes how long nobody answered. */
   async insist(what) {
     const start = performance.now()
+    const story = []
+    let hung = false
     for (let tries = 0; ; ++tries) {
+      const url = this.pick(this.urls)
+      const at = performance.now()
       try {
-        const x = await what(this.pick(this.urls))
-        if (tries > 0) this.waits.push(performance.now() - start)
+        const x = await what(url)
+        const ms = performance.now() - start
+        if (tries > 0) this.waits.push(ms)
+        // Also what was held by a gateway and answered at the first try.
+        if ((tries > 0 || ms > 1000) && !hung && url !== this.stopped) this.waitsElsewhere.push(ms)
+        this.note(performance.now() - start, story, url, at)
         return x
       } catch (why) {
         this.last = why.message
+        hung ||= url === this.stopped || url === this.wasStopped
+        story.push(`${url.slice(-4)} after ${Math.round(performance.now() - at)} ms: ${why.cause?.code ?? why.message}`.slice(0, 160))
         ++this.retries
         if (tries === 0) ++this.failed
         if (performance.now() - start > 120_000) throw new Error(`given up after 120 s: ${why.message}`)
         await pause(20)
       }
     }
+  }
+
+  /** Keeps the longest calls, answered at the first try or later. */
+  note(ms, story, url, at) {
+    if (ms < 500) return
+    const took = Math.round(performance.now() - at)
+    const gathered = []
+    for (const x of story)
+      if (gathered.at(-1)?.what === x.replace(/after \d+ ms/, '')) ++gathered.at(-1).times
+      else gathered.push({ what: x.replace(/after \d+ ms/, ''), first: x, times: 1 })
+    this.longest.push({ ms: Math.round(ms), ended: new Date().toISOString().slice(14, 23),
+      tries: [...gathered.map((x) => (x.times > 1 ? `${x.first} (${x.times} times)` : x.first)), `${url.slice(-4)} answered after ${took} ms`] })
+    this.longest.sort((a, b) => b.ms - a.ms).splice(8)
   }
 
   async write(user) {
@@ -171,23 +197,28 @@ export class Checker {
     const victim = this.pick(this.names)
     const of = () => this.nodes().find((x) => x.name === victim)
     const at = performance.now()
+    const when = new Date().toISOString().slice(14, 23)
     if (kind === 'kill') {
       process.kill(of().pid, 'SIGKILL')
       await pause(4000 + this.chance() * 3000)
       await this.cluster('start-node', victim)
     } else if (kind === 'pause') {
-      const { pid } = of()
+      const { pid, http } = of()
       process.kill(pid, 'SIGSTOP')
+      this.stopped = http
       await pause(1000 + this.chance() * 7000)
       process.kill(pid, 'SIGCONT')
+      this.stopped = undefined
+      this.wasStopped = http
       await pause(3000)
+      this.wasStopped = undefined
       // It may have ended itself, as it must where it cannot be sure.
       if (!alive(pid)) await this.cluster('start-node', victim)
     } else if (kind === 'restart') {
       await this.cluster('stop-node', victim)
       await this.cluster('start-node', victim)
     }
-    this.faults.push({ kind, victim, took: Math.round(performance.now() - at) })
+    this.faults.push({ kind, victim, at: when, took: Math.round(performance.now() - at) })
   }
 
   /** All lines of a user, in order. */
@@ -223,15 +254,21 @@ export class Checker {
   }
 
   summary() {
-    const waits = [...this.waits].sort((a, b) => a - b)
-    const part = (p) => Math.round(waits[Math.min(waits.length - 1, Math.floor(waits.length * p))] ?? 0)
+    const parts = (of) => {
+      const waits = [...of].sort((a, b) => a - b)
+      const part = (p) => Math.round(waits[Math.min(waits.length - 1, Math.floor(waits.length * p))] ?? 0)
+      return { p50: part(0.5), p99: part(0.99), max: part(1) }
+    }
     return {
       turns: this.users.reduce((n, x) => n + x.turns.length, 0),
       memories: this.users.reduce((n, x) => n + x.memories.length, 0),
       failed_at_first: this.failed,
       retries: this.retries,
-      unavailable_ms: { p50: part(0.5), p99: part(0.99), max: part(1) },
+      unavailable_ms: parts(this.waits),
+      // Of those who were not connected to a stopped node itself, which says nothing until it goes on.
+      elsewhere_ms: parts(this.waitsElsewhere),
       faults: this.faults,
+      longest: this.longest,
     }
   }
 }

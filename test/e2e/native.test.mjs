@@ -122,12 +122,15 @@ test('the API key decides where there are keys, and a node that ends lets go', {
 })
 
 test('a frontend of a cluster goes on when the node it is linked to is killed', { skip: sanitized, timeout: 200_000 }, async (t) => {
-  const data = tempFolder(t)
+  const data = fs.mkdtempSync(path.join(os.tmpdir(), 'sotto-e2e-'))
   fs.chmodSync(data, 0o755)
   const script = path.join(root, 'scripts/cluster')
   const cluster = (...args) => execute(script, [...args, '--data', data], { env: { ...process.env, SOTTO_BIN: program } })
   const base = 20_000 + Math.floor(Math.random() * 10_000)
-  t.after(() => cluster('stop').catch(() => {}))
+  t.after(async () => {
+    await cluster('stop') // before its folder is gone
+    fs.rmSync(data, { recursive: true, force: true })
+  })
   await cluster('start', '2', '--base-port', String(base), '--set', 'native.listen=127.0.0.1:0')
   const address = (name) => /serves C\+\+ frontends on (\S+)/.exec(fs.readFileSync(path.join(data, name, 'log'), 'utf8'))[1]
   await certs(path.join(data, 'certs'), '--frontend', 'bot')

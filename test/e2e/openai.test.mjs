@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
 import OpenAI from 'openai'
-import { Node } from './node.mjs'
+import { Node, until } from './node.mjs'
 
 const clientOf = (node) => new OpenAI({ baseURL: `${node.url}/v1`, apiKey: 'unused', maxRetries: 0 })
 const hello = [{ role: 'user', content: 'I am so happy about the new garden!' }]
@@ -41,6 +41,16 @@ test('the OpenAI client talks with a node', async (t) => {
     const { response } = await client.chat.completions.create({ model: 'companion', messages: hello },
       { headers: { traceparent: `00-${trace}-00f067aa0ba902b7-01` } }).withResponse()
     assert.equal(response.headers.get('sotto-trace'), trace)
+    // The answer may be here before the last of its messages has ended.
+    const find = async () => (await node.call('GET', `/v1/traces/${trace}`)).body.spans ?? []
+    await until('the turn is in its trace', async () => (await find()).some((x) => x.actor === 'session'))
+    const spans = await find()
+    assert.ok(spans.every((x) => x.at_ms >= 0 && (x.note || (x.waited_ms >= 0 && x.took_ms >= 0))))
+    assert.ok(spans.every((x, i) => i === 0 || x.at_ms >= spans[i - 1].at_ms))
+    const listed = (await node.call('GET', '/v1/traces?limit=200')).body.traces
+    assert.ok(listed.find((x) => x.trace === trace).messages >= spans.length)
+    assert.equal((await node.call('GET', '/v1/traces/1')).status, 400)
+    assert.equal((await node.call('GET', `/v1/traces/${'7'.repeat(32)}`)).status, 404)
   })
 
   await t.test('a stream comes in pieces, with details and usage at its end', async () => {

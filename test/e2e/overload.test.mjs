@@ -54,6 +54,10 @@ test('a refusal at the door has a trace id, the caller\'s where it sends one', a
   assert.notEqual(first, second)
   const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
   assert.equal(await refused({ traceparent: `00-${trace}-00f067aa0ba902b7-01` }), trace)
+  const told = await node.call('GET', `/v1/traces/${trace}`)
+  assert.equal(told.status, 200)
+  assert.deepEqual(told.body.spans.map((x) => [x.actor, x.note, x.outcome]), [['gateway', 'overload:refuse', 'refused']])
+  assert.equal(told.body.spans[0].parent, '00f067aa0ba902b7')
 })
 
 test('a tenant that floods is refused, one that does not is served', async (t) => {

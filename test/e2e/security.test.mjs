@@ -156,6 +156,11 @@ test('tenants with the same user names see only their own, on every surface', as
   for (const talk of [await node.say('ada', 'What is my cat called?', {}, b), (await sb.call('say', { user: 'ada', text: 'My cat?' })).body,
     (await node.call('POST', '/api/chat', { user_id: 'ada', message: 'My dog?' }, b)).body])
     assert.doesNotMatch(JSON.stringify(talk), /Tux|Rex|Kim|Flo/)
+  const trace = '4bf92f3577b34da6a3ce929d0e0e4736'
+  await node.say('ada', 'Hello.', {}, { ...a, traceparent: `00-${trace}-00f067aa0ba902b7-01` })
+  await until('the turn is in its trace', async () =>
+    (await node.call('GET', `/v1/traces/${trace}`, undefined, a)).status === 200)
+  assert.equal((await node.call('GET', `/v1/traces/${trace}`, undefined, b)).status, 404)
   // The same idempotency key in the same conversation is another turn.
   const once = { 'Idempotency-Key': 'k1', 'Sotto-Conversation': 'c' }
   await node.say('ada', 'A secret of acme.', {}, { ...a, ...once })

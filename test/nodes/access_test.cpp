@@ -255,7 +255,7 @@ TEST_CASE("what needs a key, and what an admin's") {
   auto post = house::visit("/livez");
   post.verb = http_verb::post;
   CHECK(status(x.ask("", post)) == 401);
-  for (auto* path : {"/metrics", "/v1/admin", "/v1/admin/x"}) {
+  for (auto* path : {"/metrics", "/v1/traces", "/v1/admin", "/v1/admin/x"}) {
     CHECK(status(x.ask(key, house::visit(path))) == 403);
     CHECK(status(x.ask(admin, house::visit(path))) == 0);
   }
@@ -354,4 +354,27 @@ TEST_CASE("a name that somebody can register does not lead to an open node") {
   auto key = x.make();
   x.door().reload();
   CHECK(status(x.ask(key, who)) == 0);
+}
+
+TEST_CASE("a node that is no gateway serves operators only, and says so to others") {
+  house x;
+  auto key = x.make();
+  auto admin = x.make([](auto& k) { k.admin = true; });
+  x.door().serve_operators_only();
+  for (auto* path : {"/v1/chat/completions", "/v1/models", "/v1/actors", "/v1/memories/search",
+                     "/api/chat", "/no/such/path"}) {
+    INFO(path);
+    auto refused = x.ask(admin, house::visit(path));
+    CHECK(status(refused) == 404);
+    CHECK_THAT(refused.answer->body, Contains("not_a_gateway"));
+    // Who has no key learns nothing of the node.
+    CHECK(status(x.ask("", house::visit(path))) == 401);
+  }
+  for (auto* path : {"/livez", "/readyz", "/health", "/"})
+    CHECK(status(x.ask("", house::visit(path))) == 0);
+  for (auto* path : {"/metrics", "/v1/admin/cluster", "/v1/admin/cluster/drain"}) {
+    CHECK(status(x.ask(admin, house::visit(path))) == 0);
+    CHECK(status(x.ask(key, house::visit(path))) == 403);
+  }
+  CHECK(status(x.ask(key, house::visit("/v1/traces/0123"))) == 0);
 }

@@ -1,6 +1,7 @@
 #include "nodes/connection.hpp"
 
 #include "test/fixture.hpp"
+#include "test/nodes/fake_home.hpp"
 
 using namespace sotto;
 using namespace std::chrono_literals;
@@ -8,73 +9,40 @@ using json = nlohmann::json;
 
 namespace {
 
-/// A turn that a partition was asked for.
-struct asked_turn {
-  turn_client_actor client;
-  uint64_t ticket;
-  turn_request request;
-};
-
 struct asked_events {
   owner_key owner;
   subscription what;
 };
 
-struct partition_world {
-  std::vector<asked_turn> turns;
+/// Keeps what it is asked, and answers no turn.
+struct partition_world : test::fake_home {
+  std::vector<test::asked_turn> turns;
   std::vector<asked_events> events;
   int cancelled = 0;
   std::vector<spoken_by> spoken;
   /// Which of them fails, counted from 1.
   size_t spoken_fails = 0;
+
+  using fake_home::forget;
+  caf::result<spoken_receipt> forget(const spoken_by& x) override {
+    spoken.push_back(x);
+    if (spoken.size() == spoken_fails)
+      return to_error({ec::unavailable, "broken on purpose", {}, 1});
+    return spoken_receipt{{}, 2};
+  }
+  void subscribe(const event_client_actor&, const owner_key& owner, const std::string&,
+                 const subscription& x) override {
+    events.push_back({owner, x});
+  }
+  void say(admission, const context&, test::asked_turn x) override {
+    turns.push_back(std::move(x));
+  }
+  void cancel(admission, const context&, const turn_client_actor&, uint64_t, bool) override {
+    ++cancelled;
+  }
 };
 
 using world_ptr = std::shared_ptr<partition_world>;
-
-/// Takes subscriptions; turns go to ADMISSION.
-listened_partition_actor::behavior_type fake_partition(listened_partition_actor::pointer,
-                                                       world_ptr w) {
-  return {
-      [](const context&, atom::recall, const memory_query&) { return std::vector<recalled>{}; },
-      [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
-      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
-      [](const context&, atom::remove, const owner_key&, const std::string&) { return true; },
-      [=](const context&, atom::forget, const spoken_by& x) -> caf::result<spoken_receipt> {
-        w->spoken.push_back(x);
-        if (w->spoken.size() == w->spoken_fails)
-          return to_error({ec::unavailable, "broken on purpose", {}, 1});
-        return spoken_receipt{{}, 2};
-      },
-      [](const context&, atom::forget, const owner_key& x) {
-        return forget_receipt{x, 3, 0};
-      },
-      [](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request&) {},
-      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-         const std::string&, bool) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-      [=](const context&, atom::subscribe, const event_client_actor&, const owner_key& owner,
-          const std::string&, const subscription& x) {
-        w->events.push_back({owner, x});
-      },
-  };
-}
-
-/// Takes turns and answers none of them.
-admission_actor::behavior_type fake_admission(admission_actor::pointer, world_ptr w) {
-  return {
-      [=](const context&, atom::say, turn_client_actor& client, uint64_t ticket, turn_request& x) {
-        w->turns.push_back({std::move(client), ticket, std::move(x)});
-      },
-      [=](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-          const std::string&, bool) { ++w->cancelled; },
-      [](const context&, atom::settle, uint32_t, uint32_t) { return atom::settled_v; },
-      [](const context&, atom::yield, uint64_t) {},
-      [](const context&, atom::ended, uint64_t) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-  };
-}
 
 /// What the node wrote to a socket.
 class fake_channel final : public reply_channel {
@@ -114,8 +82,8 @@ public:
     with.gateway.max_subscriptions = 3;
     to = std::make_shared<gateway_handles>(with, *services);
     to->partitions.fill(1, {});
-    to->partitions.set(0, spawn(fake_partition, world), true);
-    to->admission = spawn(fake_admission, world);
+    to->partitions.set(0, spawn(test::fake_partition, world), true);
+    to->admission = spawn(test::fake_admission, world);
   }
 
   ~socket_fixture() {

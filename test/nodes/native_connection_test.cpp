@@ -3,6 +3,27 @@
 
 using namespace sotto;
 using namespace sotto::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Takes note of the deadlines of what it is asked, and does not answer.
+embedding_actor::behavior_type late_embedding(embedding_actor::pointer self,
+                                              std::vector<int64_t>* deadlines) {
+  return {
+      [=](const context& ctx, atom::embed, const std::string&) -> caf::result<std::vector<float>> {
+        deadlines->push_back(ctx.deadline);
+        return self->make_response_promise<std::vector<float>>();
+      },
+      [=](const context& ctx, atom::embed,
+          const std::vector<std::string>&) -> caf::result<std::vector<std::vector<float>>> {
+        deadlines->push_back(ctx.deadline);
+        return self->make_response_promise<std::vector<std::vector<float>>>();
+      },
+  };
+}
+
+} // namespace
 
 TEST_CASE("a frontend says who it is before all else, and once", "[native]") {
   native_fixture f;
@@ -192,4 +213,35 @@ TEST_CASE("a node that ends answers what runs, and gives back what comes", "[nat
   f.answer(0);
   CHECK(x.channel->last<turn_reply>());
   CHECK(x.channel->closed);
+}
+
+TEST_CASE("a deadline beyond all time is none", "[native]") {
+  native_fixture f;
+  auto x = f.welcome();
+  f.pass(1s);
+  native_call_frame call;
+  call.number = ++x.number;
+  call.ctx.deadline = INT64_MAX;
+  call.body = native_fixture::turn();
+  f.bytes(x, to_bytes(call).substr(native_head));
+  CHECK(x.channel->why().empty());
+  CHECK(f.world->turns.size() == 1);
+}
+
+TEST_CASE("no vector is computed for a search that has gone on without it", "[native]") {
+  native_fixture f;
+  auto x = f.welcome();
+  f.to->embeds_elsewhere = true;
+  std::vector<int64_t> deadlines;
+  f.to->embedding = f.spawn(late_embedding, &deadlines);
+  memory_query query;
+  query.owner.owner = "ada";
+  query.text = "boats";
+  f.send(x, query);
+  REQUIRE(deadlines.size() == 1);
+  auto patience = f.with.gateway.request_timeout / 2;
+  CHECK(deadlines[0] == f.scheduler().clock().now().time_since_epoch().count() + patience.count());
+  f.pass(patience + 1ms);
+  CHECK(x.channel->last<native_found>());
+  f.to->embedding = embedding_actor{};
 }

@@ -6,79 +6,47 @@
 
 #include "nodes/native_connection.hpp"
 #include "test/fixture.hpp"
+#include "test/nodes/fake_home.hpp"
 
 namespace sotto::test {
 
-struct asked_turn {
-  turn_client_actor client;
-  uint64_t ticket;
-  turn_request request;
-};
-
-struct native_world {
+/// Keeps what it is asked, and answers no turn.
+struct native_world : fake_home {
   std::vector<asked_turn> turns;
   /// Of turns that were given up: whether their client was lost.
   std::vector<bool> cancelled;
   std::vector<memory_write> writes;
   std::vector<owner_key> asked;
   std::vector<std::pair<owner_key, subscription>> events;
+
+  using fake_home::forget;
+  caf::result<std::vector<recalled>> recall(partition, const memory_query& x) override {
+    asked.push_back(x.owner);
+    recalled found;
+    found.what.text = "found";
+    return std::vector<recalled>{found};
+  }
+  memory_receipt remember(memory_write x) override {
+    writes.push_back(std::move(x));
+    memory_receipt receipt;
+    receipt.ids = {"m"};
+    return receipt;
+  }
+  caf::result<forget_receipt> forget(partition self, const owner_key& x) override {
+    asked.push_back(x);
+    return fake_home::forget(self, x);
+  }
+  void subscribe(const event_client_actor&, const owner_key& owner, const std::string&,
+                 const subscription& x) override {
+    events.emplace_back(owner, x);
+  }
+  void say(admission, const context&, asked_turn x) override { turns.push_back(std::move(x)); }
+  void cancel(admission, const context&, const turn_client_actor&, uint64_t, bool lost) override {
+    cancelled.push_back(lost);
+  }
 };
 
 using world_ptr = std::shared_ptr<native_world>;
-
-inline listened_partition_actor::behavior_type native_partition(listened_partition_actor::pointer,
-                                                                world_ptr w) {
-  return {
-      [=](const context&, atom::recall, const memory_query& x) {
-        w->asked.push_back(x.owner);
-        recalled found;
-        found.what.text = "found";
-        return std::vector<recalled>{found};
-      },
-      [=](const context&, atom::remember, memory_write& x) {
-        w->writes.push_back(std::move(x));
-        memory_receipt receipt;
-        receipt.ids = {"m"};
-        return receipt;
-      },
-      [=](const context&, atom::list, const memory_page_query& x) {
-        w->asked.push_back(x.owner);
-        return memory_page{};
-      },
-      [=](const context&, atom::remove, const owner_key& x, const std::string&) {
-        w->asked.push_back(x);
-        return true;
-      },
-      [=](const context&, atom::forget, const owner_key& x) {
-        w->asked.push_back(x);
-        return forget_receipt{x, 3, 0};
-      },
-      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
-      [](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request&) {},
-      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-         const std::string&, bool) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-      [=](const context&, atom::subscribe, const event_client_actor&, const owner_key& owner,
-          const std::string&, const subscription& x) { w->events.emplace_back(owner, x); },
-  };
-}
-
-/// Takes turns and answers none of them.
-inline admission_actor::behavior_type native_admission(admission_actor::pointer, world_ptr w) {
-  return {
-      [=](const context&, atom::say, turn_client_actor& client, uint64_t ticket, turn_request& x) {
-        w->turns.push_back({std::move(client), ticket, std::move(x)});
-      },
-      [=](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-          const std::string&, bool lost) { w->cancelled.push_back(lost); },
-      [](const context&, atom::settle, uint32_t, uint32_t) { return atom::settled_v; },
-      [](const context&, atom::yield, uint64_t) {},
-      [](const context&, atom::ended, uint64_t) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-  };
-}
 
 /// What the node wrote to a frontend's socket.
 class fake_native_channel final : public native_channel {
@@ -152,8 +120,8 @@ public:
     if (!to) {
       to = std::make_shared<gateway_handles>(with, *services);
       to->partitions.fill(1, {});
-      to->partitions.set(0, spawn(native_partition, world), true);
-      to->admission = spawn(native_admission, world);
+      to->partitions.set(0, spawn(fake_partition, world), true);
+      to->admission = spawn(fake_admission, world);
       door = std::make_unique<sotto::access>(with.edge, "127.0.0.1:0", services->metrics);
       REQUIRE_FALSE(door->open());
     }

@@ -50,3 +50,18 @@ TEST_CASE("an operation near its capacity waits for a batch worth its cost, with
   auto slow = after(100'000'000, 0, 2'500'000);
   CHECK(slow.window(1, 0) == 2'000'000);
 }
+
+TEST_CASE("an operation is light once it is known to take little") {
+  batch_policy x{{50, 2, 2'000'000, 10'000}};
+  CHECK_FALSE(x.light());
+  for (int i = 0; i < 10; ++i)
+    x.served(1, 5'000);
+  CHECK(x.light());
+  for (int i = 0; i < 10; ++i)
+    x.served(1, 50'000);
+  CHECK_FALSE(x.light());
+  batch_policy never;
+  for (int i = 0; i < 10; ++i)
+    never.served(1, 0);
+  CHECK_FALSE(never.light());
+}

@@ -105,6 +105,27 @@ TEST_CASE_METHOD(measuring, "a lone request is run at once", "[caf]") {
   CHECK(calls == 1);
 }
 
+TEST_CASE_METHOD(measuring, "what is light is run one by one, once that is known", "[caf]") {
+  auto x = what();
+  x.limits.light = 1'000; // nothing takes any time here
+  auto actor = start(x);
+  for (int i = 0; i < 30; ++i)
+    request(actor, i % 3 == 0 ? "poison" : i % 3 == 1 ? "bad" : "four", flow());
+  run();
+  for (size_t i = 0; i < 30; ++i)
+    CHECK(code(i) == (i % 3 == 0 ? ec::internal : i % 3 == 1 ? ec::invalid : ec::none));
+  // Before, they were gathered.
+  CHECK(*std::max_element(sizes.begin(), sizes.end()) > 1);
+  sizes.clear();
+  auto before = metric(*places, "sotto_batch_submitted_total");
+  for (int i = 0; i < 20; ++i)
+    request(actor, "four", flow());
+  run();
+  CHECK(sizes == std::vector<size_t>(20, 1));
+  CHECK(code(49) == ec::none);
+  CHECK(metric(*places, "sotto_batch_submitted_total") - before == 20);
+}
+
 TEST_CASE_METHOD(measuring, "equal requests are computed once", "[caf]") {
   auto actor = start(what());
   auto numbers = 5'000;

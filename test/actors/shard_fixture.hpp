@@ -1,0 +1,58 @@
+#pragma once
+
+#include "actors/shard.hpp"
+#include "test/actors/fake_store.hpp"
+
+namespace sotto::test {
+
+/// SHARD with a store that a test plays.
+struct shard_fixture : test::frozen_system {
+  explicit shard_fixture(shard_options options = {}) {
+    home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store),
+                 embed_function{[](std::string_view text) {
+                   return std::vector<float>{static_cast<float>(text.size()), 1};
+                 }},
+                 account);
+  }
+
+  using receipt =
+      caf::response_handle<caf::blocking_actor, caf::detail::type_list<memory_receipt>, true>;
+
+  auto remember(std::string id, std::string text, std::string owner = "ada") {
+    memory_write x;
+    x.owner = {"default", std::move(owner)};
+    x.memories.resize(1);
+    x.memories[0].id = std::move(id);
+    x.memories[0].text = std::move(text);
+    auto pending = (*self)->request(home, caf::infinite, flow(), atom::remember_v, std::move(x));
+    run();
+    return pending;
+  }
+
+  template <class Pending>
+  caf::expected<memory_receipt> result(Pending pending) {
+    run();
+    caf::expected<memory_receipt> out{caf::make_error(caf::sec::request_timeout)};
+    REQUIRE_FALSE((*self)->mailbox().empty());
+    pending.receive([&](memory_receipt& x) { out = x; }, [&](caf::error& e) { out = e; });
+    return out;
+  }
+
+  std::vector<std::string> found(std::string text, std::string owner = "ada") {
+    memory_query q;
+    q.owner = {"default", std::move(owner)};
+    q.text = std::move(text);
+    auto answer = ask<std::vector<recalled>>(home, flow(), atom::recall_v, q);
+    REQUIRE(answer);
+    std::vector<std::string> ids;
+    for (auto& x : *answer)
+      ids.push_back(x.what.id);
+    return ids;
+  }
+
+  fake_store store;
+  std::shared_ptr<memory_account> account = std::make_shared<memory_account>();
+  shard_actor home;
+};
+
+} // namespace sotto::test

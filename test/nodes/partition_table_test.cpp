@@ -1,0 +1,68 @@
+#include "nodes/partition_table.hpp"
+
+#include "test/fixture.hpp"
+
+using namespace sotto;
+
+namespace {
+
+/// Only its handle is of use.
+listened_partition_actor::behavior_type nobody(listened_partition_actor::pointer) {
+  return {
+      [](const context&, atom::recall, const memory_query&) { return std::vector<recalled>{}; },
+      [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
+      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
+      [](const context&, atom::remove, const owner_key&, const std::string&) { return false; },
+      [](const context&, atom::forget, const owner_key&) { return forget_receipt{}; },
+      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
+      [](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request&) {},
+      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
+         const std::string&, bool) {},
+      [](const context&, atom::drain) { return atom::drained_v; },
+      [](const context&, atom::tick) {},
+      [](const context&, atom::subscribe, const event_client_actor&, const owner_key&,
+         const std::string&, const subscription&) {},
+  };
+}
+
+} // namespace
+
+TEST_CASE_METHOD(test::frozen_system,
+                 "what lives here is reached only under the epoch that it was claimed with",
+                 "[partition_table]") {
+  auto away = spawn(nobody), home = spawn(nobody), anew = spawn(nobody);
+  auto claims = std::make_shared<fence>("1");
+  auto lease = std::make_shared<serving_lease>(claims);
+  partition_table x;
+  x.fill(4, away, lease);
+  claims->allow(2, 7);
+  x.set(2, home, true, 7);
+  CHECK(x.at(2).first == away); // no lease yet
+  lease->until(INT64_MAX);
+  CHECK(x.at(2).first == home);
+  CHECK(x.at(2).second);
+  CHECK(x.at(1).first == away);
+  claims->forbid_all();
+  CHECK(x.at(2).first == away);
+  CHECK_FALSE(x.at(2).second);
+  // Claimed again, before PARTITION HOST has heard that it was lost.
+  claims->allow(2, 8);
+  CHECK(x.at(2).first == away);
+  x.set(2, anew, true, 8);
+  CHECK(x.at(2).first == anew);
+  lease->until(INT64_MIN);
+  CHECK(x.at(2).first == away);
+  x.clear();
+}
+
+TEST_CASE_METHOD(test::frozen_system, "a node alone reaches everything as it was set",
+                 "[partition_table]") {
+  auto home = spawn(nobody);
+  partition_table x;
+  x.fill(2, {});
+  x.set(1, home, true);
+  CHECK(x.at(1).first == home);
+  CHECK_FALSE(x.at(0).first);
+  CHECK_FALSE(x.at(9).first);
+  x.clear();
+}
