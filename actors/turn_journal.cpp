@@ -1,5 +1,7 @@
 #include "actors/turn_journal.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 #include <xxhash.h>
 
@@ -131,7 +133,9 @@ turn_found turn_journal::find(const turn_opening& x, const owner_index& index) c
 
 int64_t turn_journal::begun(const turn_record& x) const {
   auto at = records_.find(place_of(x.conversation, x.key));
-  return at == records_.end() ? x.created : at->second.created;
+  if (at != records_.end())
+    return at->second.created;
+  return order_.empty() ? x.created : std::max(x.created, order_.back().first);
 }
 
 bool turn_journal::over(const turn_record& x) const {

@@ -15,7 +15,9 @@ public:
   /// What is known of a turn. `index` holds the owner's memories: the text of a reply is there.
   turn_found find(const turn_opening& x, const owner_index& index) const;
 
-  /// When the turn of this record began: what is known of it, or else what it says.
+  /// When the turn of this record began: what is known of it, or else what it says, but no sooner
+  /// than those before it. Clocks of nodes differ and jump: a turn that seemed older than the
+  /// oldest would be dropped at once by `prune`.
   int64_t begun(const turn_record& x) const;
 
   /// Whether this turn is known to be over.

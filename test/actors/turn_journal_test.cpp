@@ -126,3 +126,22 @@ TEST_CASE("old turns and too many are dropped, and their memory is given back") 
   CHECK(journal.size() == 0);
   CHECK(journal.bytes() == 0);
 }
+
+TEST_CASE("turns of a clock that is behind another's are kept as long as those before them") {
+  turn_journal journal;
+  std::vector<int64_t> begun;
+  for (int64_t clock : {1000, 400, 700, 1300, 20}) { // the owner moves between nodes
+    auto x = over(request(std::to_string(clock)), {}, 1, clock);
+    x.created = journal.begun(x);
+    journal.put(x);
+    CHECK(journal.begun(x) == x.created);
+    begun.push_back(x.created);
+  }
+  auto since = journal.prune(0, 100); // the store drops what began before
+  for (auto x : begun)
+    CHECK(x >= since);
+  since = journal.prune(0, 2);
+  CHECK(journal.size() == 2);
+  CHECK(begun[3] >= since);
+  CHECK(begun[4] >= since);
+}
