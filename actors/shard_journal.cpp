@@ -71,7 +71,14 @@ void shard_state::take_turns(loaded_owner& owner, store_write& to, std::vector<t
       self_->unix_micros()
       - std::chrono::duration_cast<std::chrono::microseconds>(options_.keep_turns).count();
   to.turns = std::move(turns);
-  to.turns_since = owner.turns.prune(oldest, options_.max_turns);
+  // The store looks through all of the owner's turns for those that go: it is asked when some did,
+  // and of too many several go at once.
+  auto known = owner.turns.size();
+  auto most =
+      known > options_.max_turns ? options_.max_turns - options_.max_turns / 8 : options_.max_turns;
+  auto since = owner.turns.prune(oldest, most);
+  if (owner.turns.size() < known)
+    to.turns_since = since;
 }
 
 void shard_state::put_turns(loaded_owner& owner, std::vector<turn_record> turns) {

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t application_id = 0x536f746f;
 
 // Step n leads to schema n + 1. A released step is never changed: a new one is added.
-constexpr std::array<const char*, 6> steps{R"(
+constexpr std::array<const char*, 7> steps{R"(
   CREATE TABLE schema_version(version INTEGER NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE owners(
@@ -105,6 +105,24 @@ constexpr std::array<const char*, 6> steps{R"(
   DROP TABLE memories_by_owner;
   CREATE UNIQUE INDEX memories_by_place ON memories(owner, seq);
   CREATE INDEX memories_by_author ON memories(author, owner, seq) WHERE author <> '';
+)",
+                                           // Turns with a key likewise: four pages a turn.
+                                           R"(
+  ALTER TABLE turns RENAME TO turns_by_owner;
+  CREATE TABLE turns(
+    number INTEGER PRIMARY KEY,
+    owner INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    text_hash INTEGER NOT NULL,
+    reply INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    details TEXT NOT NULL);
+  INSERT INTO turns(owner, conversation, key, text_hash, reply, created, details)
+    SELECT owner, conversation, key, text_hash, reply, created, details FROM turns_by_owner
+    ORDER BY owner, created;
+  DROP TABLE turns_by_owner;
+  CREATE UNIQUE INDEX turns_by_key ON turns(owner, conversation, key);
 )"};
 
 failure foreign(std::string_view path, int64_t found) {

@@ -10,9 +10,10 @@ namespace sotto {
 /// if another process has the folder, if it cannot be written, or if the database is damaged, of
 /// another program or of a newer release.
 ///
-/// SQLite with write-ahead log and synchronous=FULL: a commit is one fsync of the log. Memories lie
-/// in order of arrival with an index by owner: a turn writes a page of the index and a part of one
-/// of the table; a load reads a page for every turn where many owners spoke at once.
+/// SQLite with write-ahead log and synchronous=FULL: a commit is one fsync of the log. Memories
+/// and records of turns lie in order of arrival with an index by owner: a turn writes a page of the
+/// index and a part of one of the table; a load reads a page for every turn where many owners spoke
+/// at once.
 ///
 /// The committing connection never checkpoints; `store_view::maintain` does, beside the commits. It
 /// shuts them out only to move the last that came meanwhile, so that the next commit starts the log

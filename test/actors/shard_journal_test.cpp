@@ -138,6 +138,24 @@ TEST_CASE_METHOD(journal_fixture, "only the latest turns are kept, here and in t
   CHECK(kind_of("a") == kind::fresh);
 }
 
+TEST_CASE_METHOD(journal_fixture, "the store looks for old turns only where some are too many") {
+  for (auto key : {"a", "b", "c", "d"}) {
+    auto pending = open_turn(key);
+    REQUIRE(store.writes.size() == 1);
+    CHECK(store.writes[0].write.turns_since == 0);
+    store.commit();
+    run();
+    CHECK(found(pending)->what == kind::fresh);
+    pass(1s);
+  }
+  auto pending = open_turn("e");
+  REQUIRE(store.writes.size() == 1);
+  CHECK(store.writes[0].write.turns_since > 0);
+  store.commit();
+  run();
+  CHECK(found(pending)->what == kind::fresh);
+}
+
 TEST_CASE_METHOD(journal_fixture, "forgetting an owner forgets their turns") {
   CHECK(kind_of("k") == kind::fresh);
   auto pending =
