@@ -18,8 +18,9 @@ namespace sotto {
 /// The committing connection never checkpoints; `store_view::maintain` does, beside the commits. It
 /// shuts them out only to move the last that came meanwhile, so that the next commit starts the log
 /// anew in the same file. Where commits come faster than they are moved the log grows to
-/// `restart_bytes`, and then they wait. Where a reader of another program is in the way they do
-/// not: the log grows until it ends, and `maintain` fails from `restart_bytes` on.
+/// `restart_bytes` and by what is written while it is moved once; then commits wait for that. Where
+/// a reader of another program is in the way they do not: the log grows until the reader ends, and
+/// `maintain` fails from `restart_bytes` on.
 ///
 /// `secure_delete` is ON (not FAST, which leaves the content of freed pages) and pages go to the
 /// file through `scrubbing_vfs`: of what was removed no byte stays in the database, and the log,

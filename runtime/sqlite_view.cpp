@@ -47,8 +47,9 @@ constexpr auto list_owners =
 /// So much of the log may be moved with commits shut out: less than the disk takes for a sync.
 constexpr uint64_t little = 1 << 20;
 
-/// Longest that commits are shut out while a reader or a running commit is in the way of that.
-constexpr caf::timespan most_shut_out = 100ms;
+/// Longest wait for a running commit, and with further ones shut out for readers, to do that; at
+/// last: once the log is too large.
+constexpr caf::timespan most_shut_out = 100ms, most_shut_out_at_last = 1s;
 
 /// Between two tries for a lock, until `short_waits` have passed, and later.
 constexpr caf::timespan short_wait = 250us, short_waits = 200ms, long_wait = 10ms;
@@ -275,16 +276,18 @@ failure sqlite_view::maintain() {
   shared_->cleanings_begun += erased ? 1 : 0;
   uint64_t left = 0;
   auto code = move_log(left);
+  // Another program's reader is in the way; our own have ended by the next time.
+  auto told = (code & 0xff) != SQLITE_BUSY || bytes >= options.restart_bytes;
   // Commits come faster than the disk moves them: this is tried again until the log is too large.
-  auto later = left > little && shared_->log_bytes < options.restart_bytes && !erased;
-  if (code == SQLITE_OK && !later)
-    code = finish_log(erased);
+  auto too_large = shared_->log_bytes >= options.restart_bytes;
+  if (code == SQLITE_OK && (left <= little || too_large || erased)) {
+    code = finish_log(erased, too_large ? most_shut_out_at_last : most_shut_out);
+    told = (code & 0xff) != SQLITE_BUSY;
+  }
   shared_->cleanings_ended += erased ? 1 : 0;
   if (erased && code != SQLITE_OK)
     shared_->erased = true;
-  if (code == SQLITE_OK || ((code & 0xff) == SQLITE_BUSY && bytes < options.restart_bytes))
-    return {};
-  return db_.explain(code);
+  return code == SQLITE_OK || !told ? failure{} : db_.explain(code);
 }
 
 int sqlite_view::move_log(uint64_t& left) {
@@ -302,14 +305,16 @@ int sqlite_view::move_log(uint64_t& left) {
       return SQLITE_BUSY;
     auto now = shared_->log_bytes.load();
     left = now > done ? now - done : 0;
+    if (now >= shared_->options.restart_bytes)
+      break; // commits are too fast to be caught up with
   }
   return code;
 }
 
-int sqlite_view::finish_log(bool erased) {
+int sqlite_view::finish_log(bool erased, caf::timespan most) {
   // Only where something was removed is the file cut: that takes the disk 50 ms and more, with all
   // commits waiting, and a log in place of an old one needs no new room on the disk.
-  wait_promptly(db_, std::min(most_shut_out, shared_->options.busy_timeout));
+  wait_promptly(db_, std::min(most, shared_->options.busy_timeout));
   auto code = erased ? truncate_log(db_)
                      : sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_FULL,
                                                  nullptr, nullptr);

@@ -55,7 +55,7 @@ private:
   /// meanwhile. Returns SQLite's code; `left`: the rest (bytes).
   int move_log(uint64_t& left);
   /// Moves the rest with commits shut out, so that the next one starts the log anew.
-  int finish_log(bool erased);
+  int finish_log(bool erased, caf::timespan most);
   failure read(memory_write& result);
   int read_memories(int64_t number, memory_write& result);
   int read_turns(int64_t number, memory_write& result);
