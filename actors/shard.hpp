@@ -5,6 +5,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "actors/clock_trust.hpp"
 #include "actors/embed_function.hpp"
 #include "actors/owner_index.hpp"
 #include "actors/turn_journal.hpp"
@@ -54,7 +55,7 @@ public:
                                        std::string conversation, uint32_t n);
   caf::result<turn_found> journal(const context& ctx, turn_opening opening);
   caf::result<bool> summarise(const context& ctx, owner_key owner, summary_record summary,
-                              int64_t made);
+                              uint64_t as_of);
   caf::result<memory_receipt> remember(const context& ctx, memory_write write);
   caf::result<memory_page> list(const context& ctx, memory_page_query query);
   caf::result<bool> remove(const context& ctx, owner_key owner, std::string id);
@@ -83,8 +84,9 @@ private:
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
     /// that is about to go would pass for one that is there.
     uint64_t erasing = 0;
-    /// When memories were last removed, or their owner loaded (microseconds since 1970).
-    int64_t erased = 0;
+    /// `removals_` when the last removal of this owner's was sent or durable. While the owner was
+    /// not loaded, it is not known which removals were theirs.
+    uint64_t erased = 0;
     /// A provider was asked for embeddings of this owner's.
     bool embedding = false;
     /// It is not known what the store holds: loaded anew when nothing is under way any more, and
@@ -169,6 +171,11 @@ private:
   std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
   std::unordered_map<uint64_t, pending_write> pending_;
   uint64_t next_ticket_ = 1;
+  /// Goes up with every removal. Begins at the actor clock's time, so that what was read from a
+  /// SHARD before this one is older. The wall clock would not do: it can be set back.
+  uint64_t removals_ = 0;
+  /// Turns are dropped for their age only while it can be told.
+  clock_trust clock_{0};
   size_t bytes_ = 0;
   bool armed_ = false;
 };
