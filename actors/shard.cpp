@@ -16,13 +16,14 @@ failure in_doubt() {
 
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
                        store_reader_actor reader, shard_embedder embedder,
-                       std::shared_ptr<memory_account> memory) {
+                       std::shared_ptr<memory_account> memory, uint64_t epoch) {
   self_ = self;
   options_ = options;
   writer_ = std::move(writer);
   reader_ = std::move(reader);
   embedder_ = std::move(embedder);
   memory_ = std::move(memory);
+  epoch_ = epoch;
 }
 
 shard_state::~shard_state() {
@@ -305,6 +306,7 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   auto ticket = next_ticket_++;
   pending_write x;
   x.owner = write.owner;
+  write.epoch = epoch_;
   x.done.push_back(std::move(done));
   x.give_up = std::move(give_up);
   x.since = self_->nanos();
@@ -349,10 +351,11 @@ std::string shard_state::new_id() {
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 shard_embedder embedder, std::shared_ptr<memory_account> memory) {
+                                 shard_embedder embedder, std::shared_ptr<memory_account> memory,
+                                 uint64_t epoch) {
   auto& state = self->state;
   state.init(self, options, std::move(writer), std::move(reader), std::move(embedder),
-             std::move(memory));
+             std::move(memory), epoch);
   return {
       [&state](const context& ctx, atom::recall, memory_query& x) {
         return state.recall(ctx, std::move(x));

@@ -47,7 +47,7 @@ public:
 
   void init(self_pointer self, shard_options options, store_writer_actor writer,
             store_reader_actor reader, shard_embedder embedder,
-            std::shared_ptr<memory_account> memory);
+            std::shared_ptr<memory_account> memory, uint64_t epoch);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
   caf::result<conversation_end> recent(const context& ctx, owner_key owner,
@@ -162,6 +162,7 @@ private:
   store_reader_actor reader_;
   shard_embedder embedder_;
   std::shared_ptr<memory_account> memory_;
+  uint64_t epoch_ = 0;
   /// Owners that are being loaded.
   size_t loading_ = 0;
   /// Owners whose embeddings a provider was asked for.
@@ -190,8 +191,10 @@ caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owne
   return promise;
 }
 
+/// `epoch`: under which its partition is served here.
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 shard_embedder embedder, std::shared_ptr<memory_account> memory);
+                                 shard_embedder embedder, std::shared_ptr<memory_account> memory,
+                                 uint64_t epoch);
 
 } // namespace sotto

@@ -98,6 +98,7 @@ failure postgres_cluster::connect() {
   if (auto why = db_.open(with))
     return why;
   looked_.clear();
+  db_.run(postgres::notice_loss); // what is lost here is found by the next
   // Whoever is stopped in the middle of joining must not hold up the others.
   auto sql =
       "SET idle_in_transaction_session_timeout = '5s'; LISTEN " + postgres::quoted_name(channel_);

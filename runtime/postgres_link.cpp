@@ -72,8 +72,10 @@ void postgres_link::tell(int64_t now) {
 
 failure postgres_link::attempt() {
   auto why = db_.open(to_);
-  if (!why)
+  if (!why) {
+    db_.run(postgres::notice_loss); // what is lost here is found by the next
     why = prepare_(db_);
+  }
   if (why)
     db_.close();
   return why;

@@ -59,8 +59,9 @@ route_actor::behavior_type fake_route(route_actor::pointer, host_world_ptr w) {
 struct host_fixture : test::turn_fixture {
   explicit host_fixture(uint64_t seed = 1) : turn_fixture(seed) {
     partition_host_parts with;
-    with.make = [this](uint32_t, listened_partition_actor successor) {
+    with.make = [this](uint32_t, uint64_t epoch, listened_partition_actor successor) {
       ++made;
+      epochs.push_back(epoch);
       return listened_partition_actor{spawn(
           partition, parts,
           shard_factory{[this](caf::actor_system&) { return spawn(test::fake_shard, world); }},
@@ -89,6 +90,7 @@ struct host_fixture : test::turn_fixture {
 
   host_world_ptr told = std::make_shared<host_world>();
   size_t made = 0;
+  std::vector<uint64_t> epochs;
   membership_actor members;
   partition_host_actor host;
 };
@@ -111,6 +113,14 @@ TEST_CASE_METHOD(host_fixture, "an owned partition lives here until it is given 
   CHECK(told->commits_before_flush == 1);
   tell(3, state::elsewhere);
   CHECK(told->places[3] == route_place::kind::peer);
+}
+
+TEST_CASE_METHOD(host_fixture,
+                 "a partition that was lost and claimed again starts under its new epoch") {
+  tell(3, state::owned, 4);
+  tell(3, state::lost, 4);
+  tell(3, state::owned, 5);
+  CHECK(epochs == std::vector<uint64_t>{4, 5});
 }
 
 TEST_CASE_METHOD(host_fixture, "a partition that moves ends what runs and passes on what is new") {

@@ -12,7 +12,7 @@ struct journal_fixture : test::frozen_system {
     shard_options options;
     options.max_turns = 3;
     home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store), shard_embedder{},
-                 std::make_shared<memory_account>());
+                 std::make_shared<memory_account>(), uint64_t{1});
   }
 
   auto open_turn(const std::string& key, uint64_t hash = 7) {
