@@ -106,7 +106,7 @@ public:
       return why;
     watch_files({std::move(keys), std::move(certificate), std::move(frontends)});
     auto scheme = with_.edge.tls() ? "https://" : "http://";
-    return cluster_.join(frame_, *gateway_, host_, scheme + address());
+    return cluster_.join(frame_, *gateway_, host_, scheme + address(), native_.address());
   }
 
   std::string address() const override { return server_->address(); }
@@ -214,6 +214,11 @@ private:
     };
     host.writer = writer_;
     cluster_.complete(host, *gateway_);
+    if (host.members_changed)
+      host.members_changed = [this, others = std::move(host.members_changed)](auto& all) {
+        others(all);
+        native_.members(all);
+      };
     host_ = frame_.keep(system_->spawn(partition_host, std::move(host), first_partitions()));
     // Nothing comes in before everything has its place.
     caf::scoped_actor self{*system_};
