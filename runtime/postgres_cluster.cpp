@@ -36,7 +36,7 @@ constexpr statement all_nodes{R"(
 // Who does not say so is away since its lease ended.
 constexpr statement last_departures{R"(
   SELECT name, incarnation::text, why, (extract(epoch FROM at) * 1000000)::bigint FROM (
-    SELECT name, incarnation, why, at FROM departures
+    (SELECT name, incarnation, why, at FROM departures ORDER BY number DESC LIMIT 20)
     UNION ALL SELECT name, incarnation, 'lease lost', seen + lease FROM nodes
       WHERE seen + lease <= now()) x
   WHERE at > now() - interval '1 day' ORDER BY at DESC, name LIMIT 20)",
