@@ -190,12 +190,8 @@ void link_state::tick() {
 void link_state::close() {
   if (together())
     part({ec::unavailable, "the node left the cluster", {}});
-  for (auto number : numbers_of([](auto&) { return true; })) {
-    if (asked_.at(number).what.generating)
-      answer(take_call(number), {ec::unavailable, peer_name_ + " left the cluster", {}, 1});
-    else
-      give_back(number);
-  }
+  for (auto number : numbers_of([](auto&) { return true; }))
+    give_back(number);
 }
 
 link_actor::behavior_type

@@ -171,6 +171,7 @@ private:
   void take_answer(const link_frame& x);
   void first_word(asked_call& x);
   void take_text(const routed_call& call, caf::message& what);
+  bool take_last(const routed_call& call, caf::message& what);
   void take_event(const link_frame& x);
   void take_moved(uint64_t number);
   void give_back(uint64_t number);

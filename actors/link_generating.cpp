@@ -29,7 +29,7 @@ void link_state::cancel_generation(const llm_client_actor& client, uint64_t tick
   take_call(number);
 }
 
-/// A piece of the text, or all that came of it.
+/// A piece of its text.
 void link_state::take_text(const routed_call& call, caf::message& what) {
   if (!call.generating)
     return;
@@ -38,9 +38,6 @@ void link_state::take_text(const routed_call& call, caf::message& what) {
   if (what.match_elements<caf::atom_value, stream_piece>())
     self_->send(call.generating, ctx, atom::token_v, call.ticket,
                 std::move(what.get_mutable_as<stream_piece>(1).text));
-  else if (what.match_elements<caf::atom_value, completion>())
-    self_->send(call.generating, ctx, atom::completed_v, call.ticket,
-                std::move(what.get_mutable_as<completion>(1)));
 }
 
 void link_state::serve_generation(const link_frame& x, caf::message& what) {

@@ -9,6 +9,9 @@ namespace {
 /// While the peer takes nothing, the pieces of one reply are gathered up to this.
 constexpr size_t most_gathered = 64 << 10;
 
+/// A deadline that is further away is as good as this one; nothing that is added to it overflows.
+constexpr int64_t longest_left = 365LL * 24 * 3600 * 1'000'000'000;
+
 constexpr uint64_t value(caf::atom_value x) {
   return static_cast<uint64_t>(x);
 }
@@ -41,6 +44,7 @@ bool has_verb(const caf::message& x, caf::atom_value verb) {
 void link_state::serve(link_frame& x) {
   if (x.left < 0)
     return say_failed(x.number, {ec::timeout, "the deadline passed before the call was sent", {}});
+  x.left = std::min(x.left, longest_left);
   if (moved_.contains(x.partition))
     return say_moved(x.number, x.partition);
   auto read = message_from_bytes(self_->home_system(), x.bytes);
