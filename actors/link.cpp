@@ -204,6 +204,10 @@ link(caf::stateful_actor<link_state, asking_actor<link_actor::base>>* self,
     self->state.close();
     self->quit(std::move(x.reason));
   });
+  self->set_exception_handler([&state](std::exception_ptr&) -> caf::error {
+    state.close(); // nobody waits for what it had, and LINKS starts another
+    return caf::make_error(caf::sec::runtime_error, "link failed");
+  });
   return {
       [&state](const context&, atom::welcome, const link_hello& who, uint64_t session,
                const caf::strong_actor_ptr& x) { state.welcomed(who, session, x); },

@@ -126,3 +126,17 @@ TEST_CASE("a turn that waited through a loss and was asked for again is told onc
   CHECK(f.world->tokens == "Hello.");
   CHECK(f.replies().at(1).text == "Hello.");
 }
+
+TEST_CASE("a link that fails gives back what it had, and is started again", "[link]") {
+  link_fixture f;
+  f.connection->refuses = true;
+  f.b_owns_all();
+  f.ask_turn(1, "still there?");
+  f.run();
+  f.connection->refuses = false;
+  f.dial_breaks = true;
+  f.pass(1s);
+  f.pass(1s);
+  CHECK_FALSE(f.dial_breaks);
+  CHECK(f.replies().contains(1));
+}
