@@ -45,6 +45,8 @@ void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor
 
 void llm_scheduler_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                                    generation ask) {
+  if (early_.take(client->id(), ticket))
+    return;
   if (ask.deployments.empty()) {
     auto out = self_->child(ctx);
     self_->send(builtin_, out, atom::generate_v, std::move(client), ticket, std::move(ask));
@@ -275,6 +277,7 @@ void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket
         give_up(uint64_t{number}); // removes what the reference belongs to
       return;
     }
+  early_.add(client->id(), ticket);
 }
 
 void llm_scheduler_state::give_up(uint64_t number) {

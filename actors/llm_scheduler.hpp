@@ -9,6 +9,7 @@
 #include "actors/shared_prompts.hpp"
 #include "config/llm_options.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/early_cancels.hpp"
 
 namespace sotto {
 
@@ -106,6 +107,7 @@ private:
   shared_prompts<llm_client_actor> calls_;
   std::unordered_map<uint64_t, running_job> running_;
   uint64_t next_number_ = 1;
+  early_cancels early_;
   bool armed_ = false;
 };
 
