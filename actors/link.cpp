@@ -22,7 +22,7 @@ void link_state::init(self_pointer self, std::shared_ptr<const link_parts> parts
   credit_ = std::make_unique<credit_gatherer>(link_credit{x.window, x.window_bytes});
   queue_ = std::make_unique<weighed_queue<link_frame>>(x.max_waiting, x.max_waiting_bytes);
   metrics_ = std::make_unique<link_metrics>(self->services().metrics, peer_name_);
-  self_->answered = [this](uint64_t number, const caf::message& y) { answered(number, y); };
+  self_->answered = [this](uint64_t ticket, const caf::message& y) { answered(ticket, y); };
 }
 
 void link_state::locate(std::string host, uint16_t port) {
@@ -190,12 +190,8 @@ void link_state::tick() {
 void link_state::close() {
   if (together())
     part({ec::unavailable, "the node left the cluster", {}});
-  for (auto number : numbers_of([](auto&) { return true; })) {
-    if (asked_.at(number).what.generating)
-      answer(take_call(number), {ec::unavailable, peer_name_ + " left the cluster", {}, 1});
-    else
-      give_back(number);
-  }
+  for (auto number : numbers_of([](auto&) { return true; }))
+    give_back(number);
 }
 
 link_actor::behavior_type
@@ -207,6 +203,10 @@ link(caf::stateful_actor<link_state, asking_actor<link_actor::base>>* self,
   self->set_exit_handler([self](caf::exit_msg& x) {
     self->state.close();
     self->quit(std::move(x.reason));
+  });
+  self->set_exception_handler([&state](std::exception_ptr&) -> caf::error {
+    state.close(); // nobody waits for what it had, and LINKS starts another
+    return caf::make_error(caf::sec::runtime_error, "link failed");
   });
   return {
       [&state](const context&, atom::welcome, const link_hello& who, uint64_t session,
@@ -220,28 +220,28 @@ link(caf::stateful_actor<link_state, asking_actor<link_actor::base>>* self,
       [&state](const context&, atom::credit, uint64_t session, uint64_t frames, uint64_t bytes) {
         state.credited(session, {frames, bytes});
       },
-      [&state](const context& ctx, atom::token, uint64_t number, stream_piece& x) {
-        state.piece(ctx, number, std::move(x));
+      [&state](const context& ctx, atom::token, uint64_t ticket, const stream_piece& x) {
+        state.piece(ctx, ticket, x);
       },
-      [&state](const context&, atom::resumed, uint64_t number, bool x) {
-        state.resumed(number, x);
+      [&state](const context&, atom::resumed, uint64_t ticket, bool x) {
+        state.resumed(ticket, x);
       },
-      [&state](const context&, atom::completed, uint64_t number, turn_reply& x) {
-        state.completed(number, x);
+      [&state](const context&, atom::completed, uint64_t ticket, turn_reply& x) {
+        state.completed(ticket, x);
       },
-      [&state](const context&, atom::failed, uint64_t number, const failure& why) {
-        state.failed(number, why);
+      [&state](const context&, atom::failed, uint64_t ticket, const failure& why) {
+        state.failed(ticket, why);
       },
       [&state](const context& ctx, atom::generate, llm_client_actor& client, uint64_t ticket,
                generation& ask) { state.generate(ctx, std::move(client), ticket, std::move(ask)); },
       [&state](const context&, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
         state.cancel_generation(client, ticket);
       },
-      [&state](const context&, atom::token, uint64_t number, std::string& text) {
-        state.generated(number, std::move(text));
+      [&state](const context&, atom::token, uint64_t ticket, std::string& text) {
+        state.generated(ticket, std::move(text));
       },
-      [&state](const context&, atom::completed, uint64_t number, completion& x) {
-        state.generated(number, x);
+      [&state](const context&, atom::completed, uint64_t ticket, completion& x) {
+        state.generated(ticket, x);
       },
       [&state](const context& ctx, atom::event, session_event& x) { state.event(ctx, x); },
       [&state](const context&, atom::call, routed_call& x) { state.call(std::move(x)); },

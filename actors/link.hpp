@@ -77,16 +77,16 @@ public:
   // Generations of either side, link_generating.cpp
   void generate(const context& ctx, llm_client_actor client, uint64_t ticket, generation ask);
   void cancel_generation(const llm_client_actor& client, uint64_t ticket);
-  void generated(uint64_t number, std::string text);
-  void generated(uint64_t number, completion& result);
+  void generated(uint64_t ticket, std::string text);
+  void generated(uint64_t ticket, completion& result);
 
-  // Serving, link_serving.cpp
-  void piece(const context& ctx, uint64_t number, stream_piece x);
-  void resumed(uint64_t number, bool recovered);
-  void completed(uint64_t number, turn_reply& reply);
-  void failed(uint64_t number, const failure& why);
+  // Serving, link_serving.cpp: calls of the peer by their tickets
+  void piece(const context& ctx, uint64_t ticket, const stream_piece& x);
+  void resumed(uint64_t ticket, bool recovered);
+  void completed(uint64_t ticket, turn_reply& reply);
+  void failed(uint64_t ticket, const failure& why);
   void event(const context& ctx, session_event& x);
-  void answered(uint64_t number, const caf::message& answer);
+  void answered(uint64_t ticket, const caf::message& answer);
   void gathered();
 
 private:
@@ -106,6 +106,8 @@ private:
 
   /// A call of the peer's.
   struct served_call {
+    /// As the peer names it.
+    uint64_t number = 0;
     context ctx;
     uint32_t partition = 0;
     /// Of a turn: where it runs, and its conversation.
@@ -169,6 +171,7 @@ private:
   void take_answer(const link_frame& x);
   void first_word(asked_call& x);
   void take_text(const routed_call& call, caf::message& what);
+  bool take_last(const routed_call& call, caf::message& what);
   void take_event(const link_frame& x);
   void take_moved(uint64_t number);
   void give_back(uint64_t number);
@@ -188,10 +191,12 @@ private:
   void serve_generation(const link_frame& x, caf::message& what);
   void serve_cancel(const link_frame& x);
   void serving_lost();
-  void abandon(uint64_t number, const served_call& x, bool lost);
+  uint64_t take_in(const link_frame& x, const context& ctx);
+  void give_up_served(uint64_t number, bool lost);
+  void abandon(uint64_t ticket, const served_call& x, bool lost);
   served_call take_served(std::unordered_map<uint64_t, served_call>::iterator at);
-  void finish(uint64_t number, const caf::message& last);
-  bool flush_piece(uint64_t number, served_call& x);
+  void finish(uint64_t ticket, const caf::message& last);
+  bool flush_piece(uint64_t ticket, served_call& x);
   void expire_served(int64_t now);
   void say_moved(uint64_t number, uint32_t partition);
   void say_failed(uint64_t number, const failure& why);
@@ -229,7 +234,13 @@ private:
   std::unordered_map<uint32_t, uint32_t> turns_there_;
   std::unordered_map<std::string, std::vector<listener>> listeners_;
 
+  /// By the ticket under which a call is known on this node, which names no other ever. Numbers are
+  /// the peer's: it counts anew when it was started again, and asks again under the same one when
+  /// the link was lost, while a turn with a key still runs here for what was lost.
   std::unordered_map<uint64_t, served_call> served_;
+  /// By number.
+  std::unordered_map<uint64_t, uint64_t> tickets_;
+  uint64_t last_ticket_ = 0;
   /// Partitions whose calls are answered `moved` until a `sync`.
   std::unordered_set<uint32_t> moved_;
   std::unordered_set<uint64_t> gathering_;

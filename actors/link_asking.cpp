@@ -173,9 +173,13 @@ link_state::numbers_of(const std::function<bool(const asked_call&)>& which) cons
   return result;
 }
 
+/// To ROUTE; a generation is none of its calls, and LLM ROUTE asks another node.
 void link_state::give_back(uint64_t number) {
+  auto x = take_call(number);
+  if (x.generating)
+    return answer(x, {ec::unavailable, fmt::format("node {} gave it back", peer_name_), {}, 1});
   self_->send<caf::message_priority::high>(parts_->route, context{}, atom::returned_v,
-                                           take_call(number));
+                                           std::move(x));
 }
 
 void link_state::settle(uint32_t partition) {
@@ -308,14 +312,27 @@ void link_state::take_answer(const link_frame& x) {
   if (call.asker && call.request.is_request()) {
     call.asker->enqueue(self_->ctrl(), call.request.response_id(), std::move(*what),
                         self_->context());
-  } else if (call.client && what->match_elements<caf::atom_value, turn_reply>()) {
-    auto ctx = self_->child(call.ctx);
-    ctx.deadline = 0;
-    self_->send(call.client, ctx, atom::completed_v, call.ticket,
-                std::move(what->get_mutable_as<turn_reply>(1)));
-  } else {
-    take_text(call, *what);
+  } else if (!take_last(call, *what)) {
+    answer(call, {ec::internal,
+                  fmt::format("node {} (sotto {}) answered with something else than was asked for",
+                              peer_name_, peer_version_),
+                  {}});
   }
+}
+
+/// What came of a turn or a generation; false where it is neither's.
+bool link_state::take_last(const routed_call& call, caf::message& what) {
+  auto ctx = self_->child(call.ctx);
+  ctx.deadline = 0;
+  if (call.client && what.match_elements<caf::atom_value, turn_reply>())
+    self_->send(call.client, ctx, atom::completed_v, call.ticket,
+                std::move(what.get_mutable_as<turn_reply>(1)));
+  else if (call.generating && what.match_elements<caf::atom_value, completion>())
+    self_->send(call.generating, ctx, atom::completed_v, call.ticket,
+                std::move(what.get_mutable_as<completion>(1)));
+  else
+    return false;
+  return true;
 }
 
 void link_state::take_moved(uint64_t number) {

@@ -68,8 +68,8 @@ void link_state::dropped(const link_frame& x) {
     if (asked_.contains(x.number))
       answer(take_call(x.number), why);
   } else if (x.kind == frame_kind::piece) {
-    if (auto at = served_.find(x.number); at != served_.end()) {
-      abandon(x.number, take_served(at), true);
+    if (tickets_.contains(x.number)) {
+      give_up_served(x.number, true);
       say_failed(x.number, why);
     }
   } else if (x.kind == frame_kind::answer) {

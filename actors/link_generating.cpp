@@ -29,7 +29,7 @@ void link_state::cancel_generation(const llm_client_actor& client, uint64_t tick
   take_call(number);
 }
 
-/// A piece of the text, or all that came of it.
+/// A piece of its text.
 void link_state::take_text(const routed_call& call, caf::message& what) {
   if (!call.generating)
     return;
@@ -38,9 +38,6 @@ void link_state::take_text(const routed_call& call, caf::message& what) {
   if (what.match_elements<caf::atom_value, stream_piece>())
     self_->send(call.generating, ctx, atom::token_v, call.ticket,
                 std::move(what.get_mutable_as<stream_piece>(1).text));
-  else if (what.match_elements<caf::atom_value, completion>())
-    self_->send(call.generating, ctx, atom::completed_v, call.ticket,
-                std::move(what.get_mutable_as<completion>(1)));
 }
 
 void link_state::serve_generation(const link_frame& x, caf::message& what) {
@@ -54,27 +51,23 @@ void link_state::serve_generation(const link_frame& x, caf::message& what) {
          {},
          1});
   auto& ctx = what.get_as<context>(0);
-  auto& to = served_[x.number];
-  to.ctx = ctx;
-  to.partition = x.partition;
-  to.model = model;
-  to.due = self_->nanos() + parts_->options.call_timeout.count() + std::max<int64_t>(x.left, 0);
+  auto ticket = take_in(x, ctx);
+  served_.at(ticket).model = model;
   ++*parts_->generating;
-  arm();
-  self_->send(model, ctx, atom::generate_v, llm_client_actor{self_}, x.number,
+  self_->send(model, ctx, atom::generate_v, llm_client_actor{self_}, ticket,
               std::move(what.get_mutable_as<generation>(2)));
 }
 
-void link_state::generated(uint64_t number, std::string text) {
-  auto at = served_.find(number);
+void link_state::generated(uint64_t ticket, std::string text) {
+  auto at = served_.find(ticket);
   if (at == served_.end() || !at->second.model)
     return;
   auto offset = std::exchange(at->second.told, at->second.told + text.size());
-  piece(context{}, number, {offset, std::move(text)});
+  piece(context{}, ticket, {offset, std::move(text)});
 }
 
-void link_state::generated(uint64_t number, completion& result) {
-  finish(number, caf::make_message(atom::completed_v, std::move(result)));
+void link_state::generated(uint64_t ticket, completion& result) {
+  finish(ticket, caf::make_message(atom::completed_v, std::move(result)));
 }
 
 } // namespace sotto

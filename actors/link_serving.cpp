@@ -9,6 +9,9 @@ namespace {
 /// While the peer takes nothing, the pieces of one reply are gathered up to this.
 constexpr size_t most_gathered = 64 << 10;
 
+/// A deadline that is further away is as good as this one; nothing that is added to it overflows.
+constexpr int64_t longest_left = 365LL * 24 * 3600 * 1'000'000'000;
+
 constexpr uint64_t value(caf::atom_value x) {
   return static_cast<uint64_t>(x);
 }
@@ -41,6 +44,7 @@ bool has_verb(const caf::message& x, caf::atom_value verb) {
 void link_state::serve(link_frame& x) {
   if (x.left < 0)
     return say_failed(x.number, {ec::timeout, "the deadline passed before the call was sent", {}});
+  x.left = std::min(x.left, longest_left);
   if (moved_.contains(x.partition))
     return say_moved(x.number, x.partition);
   auto read = message_from_bytes(self_->home_system(), x.bytes);
@@ -84,47 +88,61 @@ void link_state::serve_turn(const link_frame& x, caf::message& what) {
   // Decided where the turn came in.
   request.level = ctx.level;
   request.level_given = true;
-  auto& to = served_[x.number];
-  to.ctx = ctx;
-  to.partition = x.partition;
+  auto ticket = take_in(x, ctx);
+  auto& to = served_.at(ticket);
   to.home = home;
   to.owner = request.owner;
   to.conversation = request.conversation;
-  to.due = self_->nanos() + parts_->options.call_timeout.count() + std::max<int64_t>(x.left, 0);
+  self_->send(home, ctx, atom::say_v, turn_client_actor{self_}, ticket, std::move(request));
+}
+
+/// Returns the ticket of a call that begins.
+uint64_t link_state::take_in(const link_frame& x, const context& ctx) {
+  give_up_served(x.number, true);
+  auto ticket = ++last_ticket_;
+  tickets_[x.number] = ticket;
+  auto& to = served_[ticket];
+  to.number = x.number;
+  to.ctx = ctx;
+  to.partition = x.partition;
+  to.due = self_->nanos() + parts_->options.call_timeout.count() + x.left;
   arm();
-  self_->send(home, ctx, atom::say_v, turn_client_actor{self_}, x.number, std::move(request));
+  return ticket;
 }
 
 void link_state::serve_request(const link_frame& x, caf::message& what) {
   auto home = parts_->home(x.partition);
   if (!home)
     return say_moved(x.number, x.partition);
-  auto& to = served_[x.number];
-  to.ctx = what.get_as<context>(0);
-  to.partition = x.partition;
-  to.due = self_->nanos() + parts_->options.call_timeout.count() + std::max<int64_t>(x.left, 0);
-  arm();
-  to.asked = self_->ask(caf::actor_cast<caf::strong_actor_ptr>(home), x.number, std::move(what));
+  auto ticket = take_in(x, what.get_as<context>(0));
+  served_.at(ticket).asked =
+      self_->ask(caf::actor_cast<caf::strong_actor_ptr>(home), ticket, std::move(what));
 }
 
 void link_state::serve_cancel(const link_frame& x) {
-  auto at = served_.find(x.number);
   auto what = message_from_bytes(self_->home_system(), x.bytes);
-  if (at == served_.end() || (!at->second.home && !at->second.model) || !what
-      || !what->match_elements<caf::atom_value, bool>())
+  if (what && what->match_elements<caf::atom_value, bool>())
+    give_up_served(x.number, what->get_as<bool>(1));
+}
+
+/// Ends what the peer calls `number`, where that is a call.
+void link_state::give_up_served(uint64_t number, bool lost) {
+  auto name = tickets_.find(number);
+  if (name == tickets_.end())
     return;
-  abandon(x.number, take_served(at), what->get_as<bool>(1));
+  auto ticket = name->second;
+  abandon(ticket, take_served(served_.find(ticket)), lost);
 }
 
 /// Nobody waits for it any more.
-void link_state::abandon(uint64_t number, const served_call& x, bool lost) {
+void link_state::abandon(uint64_t ticket, const served_call& x, bool lost) {
   if (x.home)
     self_->send<caf::message_priority::high>(x.home, self_->child(x.ctx), atom::cancel_v,
-                                             turn_client_actor{self_}, number, x.owner,
+                                             turn_client_actor{self_}, ticket, x.owner,
                                              x.conversation, lost);
   else if (x.model)
     self_->send<caf::message_priority::high>(x.model, self_->child(x.ctx), atom::cancel_v,
-                                             llm_client_actor{self_}, number);
+                                             llm_client_actor{self_}, ticket);
   else
     self_->forget(x.asked);
 }
@@ -132,6 +150,7 @@ void link_state::abandon(uint64_t number, const served_call& x, bool lost) {
 link_state::served_call
 link_state::take_served(std::unordered_map<uint64_t, served_call>::iterator at) {
   auto x = std::move(at->second);
+  tickets_.erase(x.number);
   served_.erase(at);
   if (x.model)
     --*parts_->generating;
@@ -141,8 +160,8 @@ link_state::take_served(std::unordered_map<uint64_t, served_call>::iterator at) 
 void link_state::serving_lost() {
   while (!served_.empty()) {
     auto at = served_.begin();
-    auto number = at->first;
-    abandon(number, take_served(at), true);
+    auto ticket = at->first;
+    abandon(ticket, take_served(at), true);
   }
   gathering_.clear();
   moved_.clear();
@@ -173,25 +192,25 @@ void link_state::say_failed(uint64_t number, const failure& why) {
                   caf::make_message(atom::failed_v, why)));
 }
 
-void link_state::finish(uint64_t number, const caf::message& last) {
-  auto at = served_.find(number);
+void link_state::finish(uint64_t ticket, const caf::message& last) {
+  auto at = served_.find(ticket);
   if (at == served_.end())
     return;
   auto call = take_served(at);
-  if (flush_piece(number, call))
-    queue(frame_of(frame_kind::answer, number, call.ctx.level, last));
+  if (flush_piece(ticket, call))
+    queue(frame_of(frame_kind::answer, call.number, call.ctx.level, last));
   else
-    say_failed(number, no_room());
+    say_failed(call.number, no_room());
 }
 
-void link_state::piece(const context&, uint64_t number, stream_piece x) {
-  auto at = served_.find(number);
+void link_state::piece(const context&, uint64_t ticket, const stream_piece& x) {
+  auto at = served_.find(ticket);
   if (at == served_.end())
     return;
   auto& to = at->second;
   auto& gathered = to.gathered;
   if (!gathered.text.empty() && gathered.offset + gathered.text.size() != x.offset
-      && !flush_piece(number, to))
+      && !flush_piece(ticket, to))
     return;
   if (gathered.text.empty())
     gathered.offset = x.offset;
@@ -200,69 +219,70 @@ void link_state::piece(const context&, uint64_t number, stream_piece x) {
   // The first is what the user waits for.
   auto enough = to.pieces >= parts_->options.gather_pieces && queue_->empty();
   if (!std::exchange(to.spoken, true) || enough || gathered.text.size() >= most_gathered) {
-    flush_piece(number, to);
+    flush_piece(ticket, to);
     return;
   }
-  gathering_.insert(number);
+  gathering_.insert(ticket);
   if (!std::exchange(gathering_armed_, true))
     self_->delayed_send<caf::message_priority::high>(self_, parts_->options.gather, context{},
                                                      atom::token_v);
 }
 
 /// False: there was no room for it, and the call is over.
-bool link_state::flush_piece(uint64_t number, served_call& x) {
+bool link_state::flush_piece(uint64_t ticket, served_call& x) {
   if (x.gathered.text.empty())
     return true;
   x.pieces = 0;
-  gathering_.erase(number);
-  return queue(frame_of(frame_kind::piece, number, x.ctx.level,
+  gathering_.erase(ticket);
+  return queue(frame_of(frame_kind::piece, x.number, x.ctx.level,
                         caf::make_message(atom::token_v, std::exchange(x.gathered, {}))));
 }
 
 void link_state::gathered() {
   gathering_armed_ = false;
-  for (auto number : std::vector<uint64_t>(gathering_.begin(), gathering_.end())) {
-    auto at = served_.find(number);
+  for (auto ticket : std::vector<uint64_t>(gathering_.begin(), gathering_.end())) {
+    auto at = served_.find(ticket);
     if (at == served_.end())
-      gathering_.erase(number);
+      gathering_.erase(ticket);
     else if (queue_->empty() || at->second.gathered.text.size() >= most_gathered)
-      flush_piece(number, at->second);
+      flush_piece(ticket, at->second);
   }
   if (!gathering_.empty() && !std::exchange(gathering_armed_, true))
     self_->delayed_send<caf::message_priority::high>(self_, parts_->options.gather, context{},
                                                      atom::token_v);
 }
 
-void link_state::resumed(uint64_t number, bool recovered) {
-  auto at = served_.find(number);
+void link_state::resumed(uint64_t ticket, bool recovered) {
+  auto at = served_.find(ticket);
   if (at == served_.end())
     return;
   at->second.spoken = true;
   auto level = at->second.ctx.level;
-  if (flush_piece(number, at->second))
+  auto number = at->second.number;
+  if (flush_piece(ticket, at->second))
     queue(
         frame_of(frame_kind::piece, number, level, caf::make_message(atom::resumed_v, recovered)));
 }
 
-void link_state::completed(uint64_t number, turn_reply& reply) {
-  finish(number, caf::make_message(atom::completed_v, std::move(reply)));
+void link_state::completed(uint64_t ticket, turn_reply& reply) {
+  finish(ticket, caf::make_message(atom::completed_v, std::move(reply)));
 }
 
-void link_state::failed(uint64_t number, const failure& why) {
-  auto at = served_.find(number);
+void link_state::failed(uint64_t ticket, const failure& why) {
+  auto at = served_.find(ticket);
   if (at == served_.end())
     return;
   if (has_moved(why) && !at->second.spoken) {
-    auto partition = take_served(at).partition;
-    return say_moved(number, partition);
+    auto call = take_served(at);
+    return say_moved(call.number, call.partition);
   }
-  finish(number, caf::make_message(atom::failed_v, why));
+  finish(ticket, caf::make_message(atom::failed_v, why));
 }
 
-void link_state::answered(uint64_t number, const caf::message& answer) {
+void link_state::answered(uint64_t ticket, const caf::message& answer) {
   if (!answer.match_elements<caf::error>())
-    return finish(number, answer);
-  failed(number, to_failure(answer.get_as<caf::error>(0)));
+    return finish(ticket, answer);
+  failed(ticket, to_failure(answer.get_as<caf::error>(0)));
 }
 
 void link_state::event(const context& ctx, session_event& x) {

@@ -1,5 +1,6 @@
 #include "actors/llm_connection.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -81,6 +82,11 @@ void llm_connection_state::init(self_pointer self, llm_deployment to,
 
 void llm_connection_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                                     const generation& ask) {
+  if (ticket <= over_)
+    return;
+  over_ = ticket;
+  if (run_) // given up, which was told before this one began
+    drop();
   run_ = std::make_unique<running>();
   run_->ctx = ctx;
   run_->client = std::move(client);
@@ -103,8 +109,13 @@ void llm_connection_state::generate(const context& ctx, llm_client_actor client,
 }
 
 void llm_connection_state::cancel(const llm_client_actor& client, uint64_t ticket) {
-  if (!run_ || run_->ticket != ticket || run_->client != client)
-    return;
+  if (run_ && run_->ticket == ticket && run_->client == client)
+    drop();
+  else
+    over_ = std::max(over_, ticket);
+}
+
+void llm_connection_state::drop() {
   run_.reset();
   ++number_;
   link_->cancel();

@@ -30,7 +30,9 @@ using llm_connection_actor = llm_actor::extend<
     // Control: of the post `number`.
     caf::reacts_to<context, atom::request, uint64_t, upstream_event>>;
 
-/// LLM CONNECTION's state: one kept-alive connection to a provider, one generation at a time.
+/// LLM CONNECTION's state: one kept-alive connection to a provider, one generation at a time, of
+/// one client whose tickets grow. `cancel` is control and may come before the generation that it is
+/// about, with the next one close behind it: what has an older ticket than either is over.
 class llm_connection_state {
 public:
   static inline const char* name = "llm_connection";
@@ -60,6 +62,7 @@ private:
     failure why;
   };
 
+  void drop();
   void piece(std::string_view bytes);
   void stream_data(std::string_view data);
   void end();
@@ -71,6 +74,8 @@ private:
   std::shared_ptr<http_link> link_;
   std::unique_ptr<running> run_;
   uint64_t number_ = 0;
+  /// Up to this ticket nobody waits any more for what has not begun.
+  uint64_t over_ = 0;
 };
 
 llm_connection_actor::behavior_type

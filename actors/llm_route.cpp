@@ -28,6 +28,8 @@ void llm_route_state::init(self_pointer self, link_options links, llm_options op
 
 void llm_route_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                                generation ask) {
+  if (early_.take(client->id(), ticket))
+    return;
   if (ask.deployments.empty()) {
     // The builtin responder is no model: it costs less than the way to another node.
     self_->send(builtin_, self_->child(ctx), atom::generate_v, std::move(client), ticket,
@@ -175,7 +177,7 @@ void llm_route_state::failed(uint64_t number, const failure& why) {
 void llm_route_state::cancel(const llm_client_actor& client, uint64_t ticket) {
   auto name = names_.find({client->id(), ticket});
   if (name == names_.end())
-    return;
+    return early_.add(client->id(), ticket);
   auto number = name->second;
   auto x = take(number);
   if (x.node.empty())

@@ -8,6 +8,7 @@
 #include "config/llm_options.hpp"
 #include "messages/link.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/early_cancels.hpp"
 
 namespace sotto {
 
@@ -84,6 +85,7 @@ private:
   size_t held_ = 0;
   /// Every try has its own: what a lost one still tells is nobody's.
   uint64_t last_number_ = 0;
+  early_cancels early_;
   bool armed_ = false;
 };
 

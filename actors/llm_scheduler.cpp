@@ -45,6 +45,8 @@ void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor
 
 void llm_scheduler_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                                    generation ask) {
+  if (early_.take(client->id(), ticket))
+    return;
   if (ask.deployments.empty()) {
     auto out = self_->child(ctx);
     self_->send(builtin_, out, atom::generate_v, std::move(client), ticket, std::move(ask));
@@ -146,7 +148,7 @@ void llm_scheduler_state::serve(deployment& at) {
   }
 }
 
-void llm_scheduler_state::token(uint64_t number, std::string text) {
+void llm_scheduler_state::token(uint64_t number, const std::string& text) {
   auto at = running_.find(number);
   if (at == running_.end())
     return;
@@ -176,7 +178,7 @@ void llm_scheduler_state::completed(uint64_t number, completion result) {
     serve(*x.at);
 }
 
-void llm_scheduler_state::failed(uint64_t number, failure why) {
+void llm_scheduler_state::failed(uint64_t number, const failure& why) {
   auto x = take(number);
   if (!x.what.who)
     return;
@@ -275,6 +277,7 @@ void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket
         give_up(uint64_t{number}); // removes what the reference belongs to
       return;
     }
+  early_.add(client->id(), ticket);
 }
 
 void llm_scheduler_state::give_up(uint64_t number) {
@@ -341,14 +344,14 @@ llm_scheduler(actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_opti
       [&state](const context&, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
         state.cancel(client, ticket);
       },
-      [&state](const context&, atom::token, uint64_t number, std::string& text) {
-        state.token(number, std::move(text));
+      [&state](const context&, atom::token, uint64_t number, const std::string& text) {
+        state.token(number, text);
       },
       [&state](const context&, atom::completed, uint64_t number, completion& x) {
         state.completed(number, std::move(x));
       },
-      [&state](const context&, atom::failed, uint64_t number, failure& why) {
-        state.failed(number, std::move(why));
+      [&state](const context&, atom::failed, uint64_t number, const failure& why) {
+        state.failed(number, why);
       },
       [&state](const context&, atom::tick) { state.tick(); },
   };

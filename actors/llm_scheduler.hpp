@@ -9,6 +9,7 @@
 #include "actors/shared_prompts.hpp"
 #include "config/llm_options.hpp"
 #include "runtime/base_actor.hpp"
+#include "runtime/early_cancels.hpp"
 
 namespace sotto {
 
@@ -36,9 +37,9 @@ public:
   void init(self_pointer self, llm_options options, llm_actor builtin, connect_function connect);
   void generate(const context& ctx, llm_client_actor client, uint64_t ticket, generation ask);
   void cancel(const llm_client_actor& client, uint64_t ticket);
-  void token(uint64_t number, std::string text);
+  void token(uint64_t number, const std::string& text);
   void completed(uint64_t number, completion result);
-  void failed(uint64_t number, failure why);
+  void failed(uint64_t number, const failure& why);
   void down(const caf::down_msg& x);
   void tick();
 
@@ -106,6 +107,7 @@ private:
   shared_prompts<llm_client_actor> calls_;
   std::unordered_map<uint64_t, running_job> running_;
   uint64_t next_number_ = 1;
+  early_cancels early_;
   bool armed_ = false;
 };
 

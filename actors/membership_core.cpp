@@ -18,8 +18,9 @@ constexpr int64_t eager_time = 10 * second;
 
 bool same(const cluster_member& a, const cluster_member& b) {
   return a.name == b.name && a.incarnation == b.incarnation && a.http == b.http && a.link == b.link
-         && a.roles == b.roles && a.capacity == b.capacity && a.version == b.version
-         && a.protocol == b.protocol && a.live == b.live && a.draining == b.draining;
+         && a.native == b.native && a.roles == b.roles && a.capacity == b.capacity
+         && a.version == b.version && a.protocol == b.protocol && a.live == b.live
+         && a.draining == b.draining;
 }
 
 } // namespace
@@ -144,6 +145,7 @@ bool membership_core::look(bool renew) {
 void membership_core::take_in(cluster_look found, int64_t now) {
   looked_ = now;
   members_ = std::move(found.members);
+  departures_ = std::move(found.departures);
   live_.clear();
   for (auto& x : members_)
     if (x.live)
@@ -350,7 +352,7 @@ int64_t membership_core::until_next() const {
 }
 
 cluster_view membership_core::view() const {
-  cluster_view result{setup_.self.name, members_, {}, setup_.now() - looked_};
+  cluster_view result{setup_.self.name, members_, {}, setup_.now() - looked_, departures_};
   for (auto& row : rows_)
     result.partitions.push_back({row.number, row.node, owner_live(row), row.epoch, row.wanted});
   return result;

@@ -121,6 +121,7 @@ private:
   cluster_load load_;
   std::vector<cluster_member> members_;
   std::vector<cluster_member> told_members_;
+  std::vector<cluster_departure> departures_;
   /// Incarnations of live nodes by their names.
   std::unordered_map<std::string, std::string> live_;
   std::vector<partition_row> rows_;

@@ -1,6 +1,7 @@
 #include "actors/openai_embeddings.hpp"
 
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -23,19 +24,18 @@ std::string read_vector(const json& from, size_t dimensions, std::vector<float>&
   if (dimensions != 0 && from.size() != dimensions)
     return fmt::format("has {} dimensions, not {}", from.size(), dimensions);
   double square = 0;
-  to.reserve(from.size());
   for (auto& x : from) {
     if (!x.is_number())
       return "holds something else than numbers";
-    auto value = x.get<double>();
-    square += value * value;
-    to.push_back(static_cast<float>(value));
+    square += x.get<double>() * x.get<double>();
   }
-  if (!std::isfinite(square) || square <= 0)
+  // Of less than a normal number the root is not exact enough.
+  if (!std::isfinite(square) || square < std::numeric_limits<double>::min())
     return "has no direction";
-  auto scale = static_cast<float>(1 / std::sqrt(square));
-  for (auto& x : to)
-    x *= scale;
+  auto length = std::sqrt(square);
+  to.reserve(from.size());
+  for (auto& x : from) // as double until it is short: it may be more than a float holds
+    to.push_back(static_cast<float>(x.get<double>() / length));
   return {};
 }
 

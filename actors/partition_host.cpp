@@ -109,7 +109,7 @@ void partition_host_state::own(uint32_t number, uint64_t epoch) {
 
 void partition_host_state::start(uint32_t number, entry& x) {
   x.round = ++rounds_;
-  x.home = parts_.make(number, route());
+  x.home = parts_.make(number, x.epoch, route());
   self_->monitor(x.home);
   numbers_[x.home.id()] = number;
   parts_.publish(number, x.home, true, x.epoch);

@@ -12,8 +12,11 @@ namespace sotto {
 
 /// What PARTITION HOST works with. On a node alone `route` is nobody.
 struct partition_host_parts {
-  /// Starts a PARTITION; once it drains it sends what comes to the second one, if that is somebody.
-  std::function<listened_partition_actor(uint32_t number, listened_partition_actor successor)> make;
+  /// Starts a PARTITION, whose writes are made under this epoch; once it drains it sends what comes
+  /// to `successor`, if that is somebody.
+  std::function<listened_partition_actor(uint32_t number, uint64_t epoch,
+                                         listened_partition_actor successor)>
+      make;
   /// From now on the partition is reached through this handle; whether it lives here, and under
   /// which epoch.
   std::function<void(uint32_t number, listened_partition_actor home, bool here, uint64_t epoch)>

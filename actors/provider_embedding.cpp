@@ -67,14 +67,18 @@ std::string bytes_of(const std::vector<float>& x) {
   return {reinterpret_cast<const char*>(x.data()), x.size() * sizeof(float)};
 }
 
-/// Nothing where it is no vector of as many dimensions (0: any).
+/// Nothing where it is no vector of as many dimensions (0: any), or not of unit length, as all that
+/// is kept: what was cut or damaged is not.
 std::vector<float> read_vector(const std::string& bytes, size_t dimensions) {
   std::vector<float> x(bytes.size() / sizeof(float));
   if (x.empty() || bytes.size() % sizeof(float) != 0 || (dimensions != 0 && x.size() != dimensions))
     return {};
   std::memcpy(x.data(), bytes.data(), bytes.size());
-  auto finite = std::all_of(x.begin(), x.end(), [](float y) { return std::isfinite(y); });
-  return finite ? x : std::vector<float>{};
+  constexpr double rounding = 1e-3;
+  double square = 0;
+  for (double y : x)
+    square += y * y;
+  return std::abs(square - 1) < rounding ? x : std::vector<float>{};
 }
 
 bool passes(unsigned status) {

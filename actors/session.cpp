@@ -19,6 +19,7 @@ void session_state::init(self_pointer self, std::shared_ptr<const session_parts>
   if (auto known = std::move(place_->context)) {
     recent_ = std::move(known->lines);
     set_before(std::move(known->before));
+    as_of_ = known->as_of;
     recent_loaded_ = true;
   }
   settle();
@@ -251,8 +252,8 @@ bool session_state::passivate() {
   if (turn_ || waiting_ || summary_ || speaking_ || listened() || self_->backlog() > 0)
     return false;
   if (recent_loaded_ && !ephemeral_)
-    place_->context =
-        std::make_unique<conversation_context>(conversation_context{std::move(recent_), before()});
+    place_->context = std::make_unique<conversation_context>(
+        conversation_context{std::move(recent_), before(), as_of_});
   self_->quit();
   return true;
 }

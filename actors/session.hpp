@@ -209,6 +209,8 @@ private:
   uint64_t turn_number_ = 0;
   /// The end of the conversation, oldest first.
   std::vector<spoken_line> recent_;
+  /// When SHARD read its oldest part (`conversation_end::as_of`).
+  uint64_t as_of_ = 0;
   /// What the turn before recalled; kept only while the node is short of time.
   std::vector<recalled> last_memories_;
   /// What was said before them, in short; nothing in most conversations.
@@ -217,7 +219,7 @@ private:
   struct summary_work {
     uint64_t ticket = 0;
     uint64_t upto = 0;
-    int64_t made = 0;
+    uint64_t as_of = 0;
     int64_t due = 0;
     /// What it is made of; what a model says goes before what is picked from here.
     std::vector<spoken_line> lines;

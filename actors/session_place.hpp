@@ -14,6 +14,8 @@ struct conversation_context {
   /// Oldest first.
   std::vector<spoken_line> lines;
   summary_record before;
+  /// Of the oldest lines (`conversation_end::as_of`).
+  uint64_t as_of = 0;
 
   /// Memory held, roughly.
   size_t bytes() const;

@@ -27,6 +27,7 @@ void session_state::set_before(summary_record x) {
 
 void session_state::take_end(conversation_end end) {
   recent_loaded_ = true;
+  as_of_ = end.as_of;
   recent_.clear();
   set_before(std::move(end.before));
   for (auto& x : end.lines)
@@ -68,7 +69,7 @@ void session_state::summarise() {
   auto work = std::make_unique<summary_work>();
   std::copy_if(recent_.begin(), window, std::back_inserter(work->lines), untold);
   work->upto = work->lines.back().seq;
-  work->made = self_->unix_micros();
+  work->as_of = as_of_;
   work->due = self_->nanos() + options.summary_timeout.count();
   work->ticket = summary_ticket | turn_number_;
   summary_ = std::move(work);
@@ -101,14 +102,18 @@ void session_state::summarised(std::string text) {
 void session_state::keep_summary(summary_record record) {
   auto ctx = self_->services().new_flow(self_->nanos(), 0, priority::background);
   ctx.tenant = tenant_number(key().owner.tenant);
-  self_->request(shard_, caf::infinite, ctx, atom::summarise_v, key().owner, record, summary_->made)
+  self_
+      ->request(shard_, caf::infinite, ctx, atom::summarise_v, key().owner, record, summary_->as_of)
       .then(
           [this, record](bool kept) {
-            // Where memories were removed meanwhile, `forget` has emptied what this was made of.
             if (kept && recent_loaded_) {
               set_before(record);
               trim();
             }
+            // Of a removal `forget` tells too, but that may come later. Until the lines are read
+            // again, every summary would be refused.
+            if (!kept && summary_->as_of == as_of_)
+              recent_loaded_ = false;
             summary_.reset();
             settle();
           },

@@ -8,6 +8,9 @@ namespace sotto {
 
 namespace {
 
+/// A clock that is wrong is set right or back within this time.
+constexpr caf::timespan longest_distrust = std::chrono::hours{1};
+
 failure in_doubt() {
   return {ec::unavailable, "it is being found out what is stored of this owner", {}, 1};
 }
@@ -16,13 +19,17 @@ failure in_doubt() {
 
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
                        store_reader_actor reader, shard_embedder embedder,
-                       std::shared_ptr<memory_account> memory) {
+                       std::shared_ptr<memory_account> memory, uint64_t epoch) {
   self_ = self;
   options_ = options;
   writer_ = std::move(writer);
   reader_ = std::move(reader);
   embedder_ = std::move(embedder);
   memory_ = std::move(memory);
+  epoch_ = epoch;
+  removals_ = static_cast<uint64_t>(self_->nanos());
+  clock_ = clock_trust{std::min<caf::timespan>(options_.keep_turns, longest_distrust).count()};
+  clock_.look(self_->unix_micros(), self_->nanos());
 }
 
 shard_state::~shard_state() {
@@ -76,7 +83,7 @@ void shard_state::loaded(memory_write found, const failure& why) {
   for (size_t i = 0; i < found.memories.size(); ++i)
     x.owner.index.add(std::move(found.memories[i]), found.vectors[i]);
   x.owner.next_seq = x.owner.index.next_seq();
-  x.owner.erased = self_->unix_micros() - 1;
+  x.owner.erased = removals_;
   put_turns(x.owner, std::move(found.turns));
   for (auto& y : found.summaries)
     x.owner.summaries[y.conversation] = y;
@@ -111,8 +118,9 @@ caf::result<std::vector<recalled>> shard_state::recall(const context& ctx, memor
 caf::result<conversation_end> shard_state::recent(const context& ctx, owner_key owner,
                                                   std::string conversation, uint32_t n) {
   return visit<conversation_end>(
-      ctx, owner, [conversation = std::move(conversation), n](loaded_owner& x, auto& promise) {
-        conversation_end result{x.index.recent(conversation, n), {}};
+      ctx, owner,
+      [this, conversation = std::move(conversation), n](loaded_owner& x, auto& promise) {
+        conversation_end result{x.index.recent(conversation, n), {}, removals_};
         if (auto at = x.summaries.find(conversation); at != x.summaries.end())
           result.before = at->second;
         promise.deliver(std::move(result));
@@ -305,6 +313,7 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   auto ticket = next_ticket_++;
   pending_write x;
   x.owner = write.owner;
+  write.epoch = epoch_;
   x.done.push_back(std::move(done));
   x.give_up = std::move(give_up);
   x.since = self_->nanos();
@@ -314,7 +323,7 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
     owner.turns_under_way.emplace_back(turn_journal::place_of(y.conversation, y.key), ticket);
   if (write.what == store_write::kind::remove || write.what == store_write::kind::forget) {
     owner.erasing = ticket;
-    owner.erased = self_->unix_micros();
+    owner.erased = ++removals_;
   }
   auto out = self_->child(ctx);
   out.deadline = 0; // once sent, it must reach the store in order
@@ -330,8 +339,10 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
   // An owner with writes under way is never evicted.
   auto& x = *owners_.at(node.mapped().owner);
   --x.owner.writes_under_way;
-  if (x.owner.erasing == ticket)
+  if (x.owner.erasing == ticket) {
     x.owner.erasing = 0;
+    x.owner.erased = ++removals_; // until now what is being removed was read
+  }
   x.owner.doubtful = x.owner.doubtful || why.code == ec::timeout;
   std::erase_if(x.owner.turns_under_way, [&](auto& y) { return y.second == ticket; });
   for (auto& done : node.mapped().done)
@@ -349,10 +360,11 @@ std::string shard_state::new_id() {
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 shard_embedder embedder, std::shared_ptr<memory_account> memory) {
+                                 shard_embedder embedder, std::shared_ptr<memory_account> memory,
+                                 uint64_t epoch) {
   auto& state = self->state;
   state.init(self, options, std::move(writer), std::move(reader), std::move(embedder),
-             std::move(memory));
+             std::move(memory), epoch);
   return {
       [&state](const context& ctx, atom::recall, memory_query& x) {
         return state.recall(ctx, std::move(x));
@@ -383,7 +395,9 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard
         return state.journal(ctx, std::move(x));
       },
       [&state](const context& ctx, atom::summarise, owner_key& owner, summary_record& x,
-               int64_t made) { return state.summarise(ctx, std::move(owner), std::move(x), made); },
+               uint64_t as_of) {
+        return state.summarise(ctx, std::move(owner), std::move(x), as_of);
+      },
       [&state](const context&, atom::loaded, memory_write& found, const failure& why) {
         state.loaded(std::move(found), why);
       },

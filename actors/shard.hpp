@@ -5,6 +5,7 @@
 #include <memory>
 #include <unordered_map>
 
+#include "actors/clock_trust.hpp"
 #include "actors/embed_function.hpp"
 #include "actors/owner_index.hpp"
 #include "actors/turn_journal.hpp"
@@ -47,14 +48,14 @@ public:
 
   void init(self_pointer self, shard_options options, store_writer_actor writer,
             store_reader_actor reader, shard_embedder embedder,
-            std::shared_ptr<memory_account> memory);
+            std::shared_ptr<memory_account> memory, uint64_t epoch);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
   caf::result<conversation_end> recent(const context& ctx, owner_key owner,
                                        std::string conversation, uint32_t n);
   caf::result<turn_found> journal(const context& ctx, turn_opening opening);
   caf::result<bool> summarise(const context& ctx, owner_key owner, summary_record summary,
-                              int64_t made);
+                              uint64_t as_of);
   caf::result<memory_receipt> remember(const context& ctx, memory_write write);
   caf::result<memory_page> list(const context& ctx, memory_page_query query);
   caf::result<bool> remove(const context& ctx, owner_key owner, std::string id);
@@ -83,8 +84,9 @@ private:
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
     /// that is about to go would pass for one that is there.
     uint64_t erasing = 0;
-    /// When memories were last removed, or their owner loaded (microseconds since 1970).
-    int64_t erased = 0;
+    /// `removals_` when the last removal of this owner's was sent or durable. While the owner was
+    /// not loaded, it is not known which removals were theirs.
+    uint64_t erased = 0;
     /// A provider was asked for embeddings of this owner's.
     bool embedding = false;
     /// It is not known what the store holds: loaded anew when nothing is under way any more, and
@@ -162,6 +164,7 @@ private:
   store_reader_actor reader_;
   shard_embedder embedder_;
   std::shared_ptr<memory_account> memory_;
+  uint64_t epoch_ = 0;
   /// Owners that are being loaded.
   size_t loading_ = 0;
   /// Owners whose embeddings a provider was asked for.
@@ -169,6 +172,11 @@ private:
   std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
   std::unordered_map<uint64_t, pending_write> pending_;
   uint64_t next_ticket_ = 1;
+  /// Goes up with every removal. Begins at the actor clock's time, so that what was read from a
+  /// SHARD before this one is older. The wall clock would not do: it can be set back.
+  uint64_t removals_ = 0;
+  /// Turns are dropped for their age only while it can be told.
+  clock_trust clock_{0};
   size_t bytes_ = 0;
   bool armed_ = false;
 };
@@ -190,8 +198,10 @@ caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owne
   return promise;
 }
 
+/// `epoch`: under which its partition is served here.
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
                                  store_writer_actor writer, store_reader_actor reader,
-                                 shard_embedder embedder, std::shared_ptr<memory_account> memory);
+                                 shard_embedder embedder, std::shared_ptr<memory_account> memory,
+                                 uint64_t epoch);
 
 } // namespace sotto

@@ -67,11 +67,18 @@ void shard_state::take_turns(loaded_owner& owner, store_write& to, std::vector<t
   }
   if (turns.empty())
     return;
-  auto oldest =
-      self_->unix_micros()
-      - std::chrono::duration_cast<std::chrono::microseconds>(options_.keep_turns).count();
+  auto now = self_->unix_micros();
+  auto kept = std::chrono::duration_cast<std::chrono::microseconds>(options_.keep_turns).count();
+  auto oldest = clock_.look(now, self_->nanos()) ? now - kept : 0; // the bound on how many holds
   to.turns = std::move(turns);
-  to.turns_since = owner.turns.prune(oldest, options_.max_turns);
+  // The store looks through all of the owner's turns for those that go: it is asked when some did,
+  // and of too many several go at once.
+  auto known = owner.turns.size();
+  auto most =
+      known > options_.max_turns ? options_.max_turns - options_.max_turns / 8 : options_.max_turns;
+  auto since = owner.turns.prune(oldest, most);
+  if (owner.turns.size() < known)
+    to.turns_since = since;
 }
 
 void shard_state::put_turns(loaded_owner& owner, std::vector<turn_record> turns) {
@@ -80,12 +87,12 @@ void shard_state::put_turns(loaded_owner& owner, std::vector<turn_record> turns)
 }
 
 caf::result<bool> shard_state::summarise(const context& ctx, owner_key owner,
-                                         summary_record summary, int64_t made) {
+                                         summary_record summary, uint64_t as_of) {
   return visit<bool>(
       ctx, owner,
-      [this, ctx, owner, made, summary = std::move(summary)](loaded_owner& x, auto& promise) {
+      [this, ctx, owner, as_of, summary = std::move(summary)](loaded_owner& x, auto& promise) {
         // It may tell of lines that were removed while it was made.
-        if (made <= x.erased) {
+        if (as_of < x.erased || x.erasing != 0) {
           promise.deliver(false);
           return;
         }
@@ -94,12 +101,12 @@ caf::result<bool> shard_state::summarise(const context& ctx, owner_key owner,
         out.summaries = {summary};
         send(
             ctx, x, std::move(out),
-            [promise, summary, made](loaded_owner& y, const failure& why) mutable {
+            [promise, summary, as_of](loaded_owner& y, const failure& why) mutable {
               if (why) {
                 promise.deliver(to_error(why));
                 return;
               }
-              if (made > y.erased)
+              if (as_of >= y.erased)
                 y.summaries[summary.conversation] = summary;
               promise.deliver(true);
             },

@@ -22,7 +22,8 @@ class client_engine;
 
 /// How a client finds its nodes, and as whom.
 struct client_options {
-  /// HOST:PORT of the nodes' `native.listen`, in order of preference.
+  /// HOST:PORT of `native.listen` of one node or several, in order of preference. The node it is
+  /// linked to names the others.
   std::vector<std::string> nodes;
   /// PEM files, as `sotto cluster certs --frontend NAME` makes them: the frontend's certificate and
   /// its key, and the cluster's authority.

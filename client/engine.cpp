@@ -19,7 +19,7 @@ bool repeatable(const native_call& x) {
 }
 
 client_engine::client_engine(client_options with, boost::asio::ssl::context tls)
-    : with_(std::move(with)), tls_(std::move(tls)) {
+    : with_(std::move(with)), tls_(std::move(tls)), nodes_(with_.nodes) {
   boost::asio::post(io_, [this] { dial(); });
   thread_ = std::thread{[this] { io_.run(); }};
 }
@@ -144,6 +144,8 @@ void client_engine::answered(uint64_t link, native_answer_frame& x) {
     return;
   if (std::holds_alternative<native_leaving>(x.body))
     return leave(link);
+  if (auto* nodes = std::get_if<native_nodes>(&x.body))
+    return take_nodes(link, std::move(*nodes));
   if (auto* event = std::get_if<session_event>(&x.body))
     return tell_event(*event);
   if (auto wish = at->second.listeners.find(x.number); wish != at->second.listeners.end()) {

@@ -82,6 +82,7 @@ private:
   void leave(uint64_t link);
   void release(uint64_t link);
   void give_up_waiting(const failure& why);
+  void take_nodes(uint64_t link, native_nodes x);
   void subscribe(linked& at, uint64_t number, const listener& x);
   void renew_later();
 
@@ -115,6 +116,8 @@ private:
   /// All links; new calls go to `current_` (0: there is none, or it is being made).
   std::map<uint64_t, linked> links_;
   uint64_t current_ = 0, next_link_ = 1;
+  /// All that are known: what the node it is linked to named last, then what the options say.
+  std::vector<std::string> nodes_;
   /// Which node is tried next, how many failed in a row, and how many of them refused us.
   size_t next_node_ = 0, failed_ = 0, refused_ = 0;
   std::string last_why_ = "none was tried yet";

@@ -1,6 +1,8 @@
 // The links of a client: which node it is linked to, and what becomes of calls when it is lost.
 #include "client/engine.hpp"
 
+#include <algorithm>
+
 #include <boost/asio/post.hpp>
 
 namespace sotto {
@@ -10,6 +12,8 @@ namespace {
 /// A subscription is forgotten by the node after the first; it is renewed after the second.
 constexpr std::chrono::nanoseconds lease = std::chrono::minutes{5};
 constexpr std::chrono::nanoseconds renew_every = std::chrono::minutes{2};
+/// Of addresses that a node names; what is beyond is not taken.
+constexpr size_t most_nodes = 1024, longest_address = 300;
 
 } // namespace
 
@@ -17,7 +21,7 @@ void client_engine::dial() {
   if (closed_ || current_ != 0)
     return;
   auto name = next_link_++;
-  auto address = with_.nodes[next_node_];
+  auto address = nodes_[next_node_];
   current_ = name;
   auto& x = links_[name];
   client_link::events events;
@@ -31,10 +35,10 @@ void client_engine::dial() {
 
 void client_engine::dial_later() {
   // Others first, at once; when all have failed, with pauses that grow.
-  next_node_ = (next_node_ + 1) % with_.nodes.size();
-  auto round = failed_ / with_.nodes.size();
+  next_node_ = (next_node_ + 1) % nodes_.size();
+  auto round = failed_ / nodes_.size();
   std::chrono::nanoseconds pause{0};
-  if (round > 0 && failed_ % with_.nodes.size() == 0)
+  if (round > 0 && failed_ % nodes_.size() == 0)
     pause = std::min<std::chrono::nanoseconds>(
         with_.retry_last, with_.retry_first * (1LL << std::min<size_t>(round - 1, 20)));
   retry_.expires_after(pause);
@@ -83,13 +87,35 @@ void client_engine::lost(uint64_t link, const failure& why, bool refused) {
     ++failed_;
     refused_ += refused ? 1 : 0;
     // Whoever is refused everywhere would wait in vain.
-    if (failed_ >= with_.nodes.size() && refused_ >= with_.nodes.size()) {
+    if (failed_ >= nodes_.size() && refused_ >= nodes_.size()) {
       refused_ = 0;
       give_up_waiting(why);
     }
   }
   if (current_ == 0 && !closed_)
     dial_later();
+}
+
+/// Who is named there is well, so these come first; the others stay for when all of them are gone.
+void client_engine::take_nodes(uint64_t link, native_nodes x) {
+  auto at = links_.find(link);
+  if (at == links_.end() || current_ != link)
+    return;
+  std::vector<std::string> all;
+  auto add = [&](const std::string& node) {
+    auto colon = node.rfind(':');
+    if (colon != std::string::npos && colon > 0 && node.size() <= longest_address
+        && all.size() < most_nodes && std::find(all.begin(), all.end(), node) == all.end())
+      all.push_back(node);
+  };
+  for (auto& node : x.addresses)
+    add(node);
+  for (auto& node : with_.nodes)
+    add(node);
+  // The next after this one is tried next; after one that is about to end, the first.
+  auto own = std::find(all.begin(), all.end(), at->second.link->address());
+  next_node_ = own == all.end() ? all.size() - 1 : static_cast<size_t>(own - all.begin());
+  nodes_ = std::move(all);
 }
 
 /// Its node was lost while it was under way.

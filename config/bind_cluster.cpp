@@ -101,6 +101,9 @@ void add_native(settings_table& t) {
   t.push_back(in(p, &n::listen, "native.listen",
                  rule::text{is_address_or_nothing, "HOST:PORT, or \"\" for no such port"},
                  "Where C++ frontends reach the node, always over mutual TLS"));
+  t.push_back(in(p, &n::address, "native.address",
+                 rule::text{is_address_or_nothing, "HOST:PORT, or \"\" for that of native.listen"},
+                 "Where frontends of other nodes of the cluster are told to find this one"));
   t.push_back(in(p, &n::certificate, "native.certificate", path,
                  "PEM file of this node's certificate; all three empty: those of cluster"));
   t.push_back(in(p, &n::key, "native.key", path, "PEM file of its private key"));

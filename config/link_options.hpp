@@ -32,7 +32,7 @@ struct link_options {
   /// time, from the first to the last.
   caf::timespan connect_timeout = std::chrono::seconds{1};
   caf::timespan retry_first = std::chrono::milliseconds{100};
-  caf::timespan retry_last = std::chrono::seconds{5};
+  caf::timespan retry_last = std::chrono::seconds{1};
   /// What is for a partition that moves, or for a peer that is not reached, is held for so long,
   /// and (of all partitions together) so much of it.
   caf::timespan hold = std::chrono::seconds{10};

@@ -10,6 +10,9 @@ namespace sotto {
 struct native_options {
   /// HOST:PORT; port 0 takes a free one. Empty: there is no such port.
   std::string listen;
+  /// HOST:PORT that frontends are told for this port; empty: what `listen` took, unless that is
+  /// every address of the machine.
+  std::string address;
   /// PEM files: the node's certificate and its key, and the authority of the frontends'
   /// certificates. All empty: those of the cluster.
   std::string certificate;

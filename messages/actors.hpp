@@ -107,10 +107,10 @@ using shard_actor = memory_actor::extend_with<store_client_actor>::extend<
                     uint32_t>::with<conversation_end>,
     // Looks a turn up; one that is not known is written down, and answered when that is durable.
     caf::replies_to<context, atom::journal, turn_opening>::with<turn_found>,
-    // Keeps a summary, made of lines as they were at that time (microseconds since 1970), in the
-    // place of the conversation's last one; answered when durable. False: memories were removed
-    // since.
-    caf::replies_to<context, atom::summarise, owner_key, summary_record, int64_t>::with<bool>,
+    // Keeps a summary, made of lines that were read then (`conversation_end::as_of`) or came later,
+    // in the place of the conversation's last one; answered when durable. False: it may tell of
+    // what was removed; read the lines again.
+    caf::replies_to<context, atom::summarise, owner_key, summary_record, uint64_t>::with<bool>,
     // From STORE READER, control: an owner's memories in order of `seq`, or why they could not
     // be read. `vectors` is as long as `memories`.
     caf::reacts_to<context, atom::loaded, memory_write, failure>,

@@ -36,6 +36,15 @@ inline constexpr suspect suspect_v{};
 
 } // namespace atom
 
+/// A run of a node that is over, as the database noted it.
+struct cluster_departure {
+  std::string name, incarnation;
+  /// `died` (its watcher told of it), `left` (it was told to end) or `lease lost`.
+  std::string why;
+  /// Microseconds since 1970, by the database's clock.
+  int64_t at = 0;
+};
+
 /// Work of one partition: the share of one core's time that it takes.
 struct partition_load {
   uint32_t partition = 0;
@@ -55,8 +64,9 @@ struct cluster_node {
   std::string name;
   /// UUID of this run of the process.
   std::string incarnation;
-  /// URL for frontends, and HOST:PORT of the link.
-  std::string http, link;
+  /// URL for frontends, and HOST:PORT of the link and of the port for frontends in C++ (empty: it
+  /// has none).
+  std::string http, link, native;
   /// Of `gateway`, `worker`, `llm`.
   std::vector<std::string> roles;
   /// Share of the partitions in proportion to other nodes'.
@@ -127,6 +137,8 @@ struct cluster_view {
   std::vector<partition_place> partitions;
   /// Nanoseconds since that look.
   int64_t age = 0;
+  /// Of the last day, at most 20, the latest first.
+  std::vector<cluster_departure> departures;
 };
 
 /// CLUSTER CLIENT: is told by MEMBERSHIP who serves what. All control.

@@ -33,7 +33,7 @@ struct session_event {
   std::string id;
 };
 
-inline constexpr uint8_t event_bit(session_event::kind x) {
+constexpr uint8_t event_bit(session_event::kind x) {
   return static_cast<uint8_t>(1U << static_cast<uint8_t>(x));
 }
 

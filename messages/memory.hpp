@@ -106,6 +106,8 @@ struct memory_receipt {
 struct conversation_end {
   std::vector<memory> lines;
   summary_record before;
+  /// SHARD's count of removals when it read this, to be sent with a summary of these lines.
+  uint64_t as_of = 0;
 };
 
 /// One page of an owner's memories in order of arrival, starting after the memory `after` (an id;
@@ -194,7 +196,7 @@ typename Inspector::result_type inspect(Inspector& f, summary_record& x) {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, conversation_end& x) {
-  return f(caf::meta::type_name("conversation_end"), x.lines, x.before);
+  return f(caf::meta::type_name("conversation_end"), x.lines, x.before, x.as_of);
 }
 
 template <class Inspector>

@@ -49,6 +49,11 @@ typename Inspector::result_type inspect(Inspector& f, native_removed& x) {
   return f(caf::meta::type_name("native_removed"), x.removed);
 }
 
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, native_nodes& x) {
+  return f(caf::meta::type_name("native_nodes"), x.addresses);
+}
+
 namespace {
 
 /// Bodies without fields: that they came is all that they say.

@@ -22,7 +22,7 @@ namespace sotto {
 
 /// Protocols that this release speaks, oldest and newest. A change of anything that crosses makes a
 /// new one.
-inline constexpr uint32_t oldest_native_protocol = 1, newest_native_protocol = 1;
+inline constexpr uint32_t oldest_native_protocol = 1, newest_native_protocol = 2;
 
 /// First of all: who asks to come in.
 struct native_hello {
@@ -93,6 +93,13 @@ struct native_returned {};
 /// The node is about to end: calls under way are still answered, new ones are returned.
 struct native_leaving {};
 
+/// Where else a frontend may go: HOST:PORT of the ports for frontends of all nodes that are well.
+/// In this order they are to be tried, so that not all frontends of a node that is lost choose the
+/// same. Sent after the welcome and when it changes, from protocol 2 on.
+struct native_nodes {
+  std::vector<std::string> addresses;
+};
+
 /// What a frontend sends. A tenant in it counts for nothing: the node puts in its own. The place in
 /// the list is what crosses, so new ones come last.
 using native_call =
@@ -103,7 +110,7 @@ using native_call =
 using native_answer =
     std::variant<native_welcome, stream_piece, native_resumed, turn_reply, native_found,
                  memory_receipt, memory_page, native_removed, forget_receipt, failure,
-                 session_event, native_returned, native_leaving, native_alive>;
+                 session_event, native_returned, native_leaving, native_alive, native_nodes>;
 
 /// One frame. `number` is the frontend's name for a call, and stands in all that answers it; 0
 /// where it answers none: then a failure is the reason for which the node hangs up. Of `ctx` there

@@ -27,6 +27,9 @@ struct store_write {
   };
   kind what = kind::insert;
   owner_key owner;
+  /// Under which its maker served the partition; a node alone has none. A store with a fence
+  /// refuses what was made under an epoch that is over, by this node too.
+  uint64_t epoch = 0;
   std::vector<memory> memories;
   /// Empty, or one embedding a memory, each possibly empty. The built-in embedder's vectors are
   /// not stored: computing one again is cheaper than reading it.
@@ -42,8 +45,8 @@ struct store_write {
 
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, store_write& x) {
-  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.memories, x.vectors, x.turns,
-           x.summaries, x.turns_since, x.seqs, x.authors);
+  return f(caf::meta::type_name("store_write"), x.what, x.owner, x.epoch, x.memories, x.vectors,
+           x.turns, x.summaries, x.turns_since, x.seqs, x.authors);
 }
 
 /// The places among a group's memories of what a user said there, and of what was answered to it.

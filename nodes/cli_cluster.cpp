@@ -120,8 +120,24 @@ std::string partitions_table(const json& x) {
   return out;
 }
 
+/// Runs of nodes that are over; nothing where there are none. `NOW` is what became of the name.
+std::string departures_table(const json& x) {
+  std::map<std::string, std::string> now;
+  for (auto& node : list_of(x, "nodes"))
+    now[text(node, "name")] = text(node, "state");
+  std::string out;
+  for (auto& gone : list_of(x, "departures")) {
+    auto name = text(gone, "name");
+    if (out.empty())
+      out = fmt::format("\n{:<16} {:<11} {:<28} {}\n", "DEPARTED", "WHY", "AT", "NOW");
+    out += fmt::format("{:<16} {:<11} {:<28} {}\n", name, text(gone, "why"), text(gone, "at"),
+                       now.contains(name) ? now[name] : "gone");
+  }
+  return out;
+}
+
 std::string status_of(const json& x) {
-  return nodes_table(x) + partitions_table(x)
+  return nodes_table(x) + partitions_table(x) + departures_table(x)
          + fmt::format("\n{} partitions are moving or unowned; as seen by {} {:.1f} s ago\n",
                        number(x, "moving"), text(x, "node"), number(x, "age_ms") / 1000);
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "messages/json_input.hpp"
+#include "messages/time_text.hpp"
 
 namespace sotto {
 
@@ -35,6 +36,7 @@ json node_of(const cluster_member& x, size_t partitions) {
           {"protocol", x.protocol},
           {"http", x.http},
           {"link", x.link},
+          {"native", x.native.empty() ? json{} : json(x.native)},
           {"incarnation", x.incarnation},
           {"lease_ms", milliseconds(x.lease_left)},
           {"partitions", partitions},
@@ -71,9 +73,14 @@ json to_json_value(const cluster_view& x, const std::vector<link_state_report>& 
       }
     nodes.push_back(std::move(node));
   }
+  auto departures = json::array();
+  for (auto& d : x.departures)
+    departures.push_back(
+        {{"name", d.name}, {"incarnation", d.incarnation}, {"why", d.why}, {"at", rfc3339(d.at)}});
   return {{"node", x.node},
           {"age_ms", milliseconds(x.age)},
           {"nodes", std::move(nodes)},
+          {"departures", std::move(departures)},
           {"moving", moving},
           {"partitions", std::move(partitions)}};
 }

@@ -265,6 +265,7 @@ native_connection(actor_of<native_connection_actor, native_connection_state>* se
       [&state](const context&, atom::cancel) { state.closed(); },
       [&state](const context&, atom::drain) { state.drain(); },
       [&state](const context&, atom::tick) { state.check(); },
+      [&state](const context&, atom::members) { state.tell_nodes(); },
   };
 }
 
@@ -280,6 +281,7 @@ native_owner connect_frontends(caf::actor_system& system,
         [actor] { caf::anon_send<caf::message_priority::high>(actor, context{}, atom::cancel_v); },
         [actor] { caf::anon_send<caf::message_priority::high>(actor, context{}, atom::drain_v); },
         [actor] { caf::anon_send<caf::message_priority::high>(actor, context{}, atom::tick_v); },
+        [actor] { caf::anon_send<caf::message_priority::high>(actor, context{}, atom::members_v); },
     };
   };
 }

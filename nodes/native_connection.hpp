@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <unordered_map>
 
+#include "messages/cluster.hpp"
 #include "messages/native.hpp"
 #include "nodes/access.hpp"
 #include "nodes/call_window.hpp"
@@ -24,7 +26,26 @@ using native_connection_actor = turn_client_actor::extend_with<event_client_acto
     // Control: the node is ending; the socket is closed when its calls are answered.
     caf::reacts_to<context, atom::drain>,
     // Control: API keys have changed.
-    caf::reacts_to<context, atom::tick>>;
+    caf::reacts_to<context, atom::tick>,
+    // Control: the nodes of the cluster have changed.
+    caf::reacts_to<context, atom::members>>;
+
+/// Where frontends find the nodes of the cluster. May be used from any thread.
+class native_places {
+public:
+  void set(std::vector<std::string> all) {
+    std::lock_guard guard{mutex_};
+    all_ = std::move(all);
+  }
+  std::vector<std::string> all() const {
+    std::lock_guard guard{mutex_};
+    return all_;
+  }
+
+private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> all_;
+};
 
 /// What every FRONTEND is given.
 struct native_parts {
@@ -33,6 +54,8 @@ struct native_parts {
   const access* door = nullptr;
   /// Of the node; may be empty.
   std::string node;
+  /// Nobody on a node alone.
+  std::shared_ptr<const native_places> places;
 };
 
 /// FRONTEND's state. The first frame says who it is; from then on its calls run under the numbers
@@ -50,6 +73,7 @@ public:
   void closed();
   void drain();
   void check();
+  void tell_nodes();
   void token(uint64_t number, stream_piece piece);
   void resumed(uint64_t number, bool recovered);
   void completed(uint64_t number, turn_reply reply);
@@ -114,6 +138,8 @@ private:
   std::unordered_map<uint64_t, running_call> running_;
   /// Conversations whose events are wanted, and until when; at most `gateway.max_subscriptions`.
   std::unordered_map<event_place, int64_t, event_place_hash> wishes_;
+  /// That is spoken.
+  uint32_t protocol_ = 0;
   bool starting_ = false, closing_ = false, draining_ = false;
 };
 

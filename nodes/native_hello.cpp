@@ -2,6 +2,8 @@
 // and by the certificate where it has none.
 #include "nodes/native_connection.hpp"
 
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
 namespace sotto {
@@ -26,7 +28,7 @@ void native_connection_state::hello(const native_hello& x) {
   window_ = std::make_unique<call_window<call>>(
       call_window<call>::limits{limits.max_in_flight, limits.max_calls});
   native_welcome answer;
-  answer.protocol = std::min(x.newest, newest_native_protocol);
+  answer.protocol = protocol_ = std::min(x.newest, newest_native_protocol);
   answer.node = parts_->node;
   answer.version = SOTTO_VERSION;
   answer.tenant = who_.tenant;
@@ -35,9 +37,22 @@ void native_connection_state::hello(const native_hello& x) {
   answer.idle = limits.idle_timeout.count();
   channel_->let_in();
   tell(0, answer);
+  tell_nodes();
   spdlog::debug("frontend {} is linked for tenant {}", holder_.name, who_.tenant);
   if (draining_)
     drain();
+}
+
+/// Others first begin elsewhere in the list.
+void native_connection_state::tell_nodes() {
+  if (!welcomed() || protocol_ < 2 || !parts_->places)
+    return;
+  native_nodes x{parts_->places->all()};
+  if (x.addresses.empty())
+    return;
+  auto first = static_cast<std::ptrdiff_t>(self_->id() % x.addresses.size());
+  std::rotate(x.addresses.begin(), x.addresses.begin() + first, x.addresses.end());
+  tell(0, std::move(x));
 }
 
 failure native_connection_state::admit(const native_hello& x) {

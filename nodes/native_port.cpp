@@ -1,5 +1,7 @@
 #include "nodes/native_port.hpp"
 
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
 namespace sotto {
@@ -21,6 +23,8 @@ failure native_port::open(node_frame& in, std::shared_ptr<gateway_handles> to, c
   parts->to = std::move(to);
   parts->door = &door;
   parts->node = with_.cluster.name;
+  if (!with_.cluster.name.empty())
+    parts->places = places_;
   auto& limits = parts->to->with.limits;
   auto gate = std::make_shared<native_gate>(native_gate{
       limits, with_.edge.tls_handshake_timeout, connect_frontends(*in.system, std::move(parts))});
@@ -52,6 +56,30 @@ void native_port::reload() {
 void native_port::check_callers() {
   if (server_)
     server_->check_callers();
+}
+
+std::string native_port::address() const {
+  if (!server_ || !with_.native.address.empty())
+    return on() ? with_.native.address : std::string{};
+  auto bound = server_->address();
+  return bound.starts_with("0.0.0.0:") || bound.starts_with("[::]:") ? std::string{} : bound;
+}
+
+std::vector<std::string> native_addresses(const std::vector<cluster_member>& all) {
+  std::vector<std::string> result;
+  for (auto& x : all)
+    if (x.live && !x.draining && !x.native.empty()
+        && std::ranges::find(x.roles, "gateway") != x.roles.end())
+      result.push_back(x.native);
+  return result;
+}
+
+void native_port::members(const std::vector<cluster_member>& all) {
+  auto now = native_addresses(all);
+  if (!server_ || now == places_->all())
+    return;
+  places_->set(std::move(now));
+  server_->tell_nodes();
 }
 
 void native_port::leave() {

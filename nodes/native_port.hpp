@@ -29,6 +29,12 @@ public:
   /// Keys have changed: those who came in with one that does not hold any more have to go.
   void check_callers();
 
+  /// HOST:PORT that frontends of other nodes are told; empty: none can be.
+  std::string address() const;
+
+  /// Tells frontends where the cluster's nodes are from now on. After `open`, by one thread.
+  void members(const std::vector<cluster_member>& all);
+
   /// Takes no more frontends and no more calls: their callers are told to ask another node.
   void leave();
 
@@ -47,6 +53,10 @@ private:
   const options& with_;
   native_server::tls_context tls_;
   std::shared_ptr<native_server> server_;
+  std::shared_ptr<native_places> places_ = std::make_shared<native_places>();
 };
+
+/// The addresses for frontends of the nodes that are live, serve frontends and stay.
+std::vector<std::string> native_addresses(const std::vector<cluster_member>& all);
 
 } // namespace sotto

@@ -30,6 +30,10 @@ public:
     post([](auto& self) { self.each([](native_session& x) { x.check(); }); });
   }
 
+  void tell_nodes() override {
+    post([](auto& self) { self.each([](native_session& x) { x.tell_nodes(); }); });
+  }
+
   void leave() override {
     post([](auto& self) {
       self.close();

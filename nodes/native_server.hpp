@@ -25,6 +25,9 @@ public:
                                                             std::shared_ptr<const native_gate> at,
                                                             tls_context tls);
 
+  /// The nodes of the cluster have changed: every frontend is told.
+  virtual void tell_nodes() = 0;
+
   /// Accepts no more sockets, and lets each frontend go when its calls are answered.
   virtual void leave() = 0;
 };

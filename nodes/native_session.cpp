@@ -203,6 +203,11 @@ void native_session::check() {
     events_.check();
 }
 
+void native_session::tell_nodes() {
+  if (events_.nodes)
+    events_.nodes();
+}
+
 void native_session::finish() {
   if (std::exchange(closed_, true))
     return;

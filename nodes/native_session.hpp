@@ -51,6 +51,8 @@ struct native_events {
   std::function<void()> drain;
   /// API keys have changed.
   std::function<void()> check;
+  /// The nodes of the cluster have changed.
+  std::function<void()> nodes;
 };
 
 /// What makes FRONTEND for a new socket.
@@ -90,6 +92,7 @@ public:
 
   void drain();
   void check();
+  void tell_nodes();
 
   /// Closes the socket at once; FRONTEND is told.
   void finish();

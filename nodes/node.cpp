@@ -106,7 +106,7 @@ public:
       return why;
     watch_files({std::move(keys), std::move(certificate), std::move(frontends)});
     auto scheme = with_.edge.tls() ? "https://" : "http://";
-    return cluster_.join(frame_, *gateway_, host_, scheme + address());
+    return cluster_.join(frame_, *gateway_, host_, scheme + address(), native_.address());
   }
 
   std::string address() const override { return server_->address(); }
@@ -198,11 +198,13 @@ private:
     for (uint32_t i = 0; i < worker_count(with_); ++i)
       parts.push_back(senses_.parts(frame_, places_, *gateway_, memory_, i));
     auto embedder = senses_.embedder();
-    auto make_shard = [this, embedder](caf::actor_system& system) {
-      return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder, memory_);
-    };
     partition_host_parts host;
-    host.make = [this, parts, make_shard](uint32_t i, listened_partition_actor successor) {
+    host.make = [this, parts, embedder](uint32_t i, uint64_t epoch,
+                                        listened_partition_actor successor) {
+      auto make_shard = [this, embedder, epoch](caf::actor_system& system) {
+        return system.spawn<caf::lazy_init>(shard, with_.shard, writer_, reader_, embedder, memory_,
+                                            epoch);
+      };
       return listened_partition_actor{system_->spawn<caf::lazy_init>(
           partition, parts[i % parts.size()], shard_factory{make_shard}, std::move(successor))};
     };
@@ -212,6 +214,11 @@ private:
     };
     host.writer = writer_;
     cluster_.complete(host, *gateway_);
+    if (host.members_changed)
+      host.members_changed = [this, others = std::move(host.members_changed)](auto& all) {
+        others(all);
+        native_.members(all);
+      };
     host_ = frame_.keep(system_->spawn(partition_host, std::move(host), first_partitions()));
     // Nothing comes in before everything has its place.
     caf::scoped_actor self{*system_};

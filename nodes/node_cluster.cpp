@@ -174,7 +174,7 @@ void node_cluster::complete(partition_host_parts& host, gateway_handles& to) con
 }
 
 failure node_cluster::join(node_frame& in, gateway_handles& to, const partition_host_actor& host,
-                           const std::string& http) {
+                           const std::string& http, const std::string& native) {
   if (!on())
     return {};
   membership_setup setup;
@@ -184,6 +184,7 @@ failure node_cluster::join(node_frame& in, gateway_handles& to, const partition_
   setup.self.incarnation = incarnation_;
   setup.self.http = with_.cluster.http.empty() ? http : with_.cluster.http;
   setup.self.link = address_;
+  setup.self.native = native;
   setup.self.roles = with_.cluster.roles;
   setup.self.capacity = with_.cluster.capacity;
   setup.self.version = SOTTO_VERSION;

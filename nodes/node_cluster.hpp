@@ -35,9 +35,9 @@ public:
   void complete(partition_host_parts& host, gateway_handles& to) const;
 
   /// Starts MEMBERSHIP, which claims partitions for `host`. `http` is where frontends reach the
-  /// node.
+  /// node, `native` where those in C++ do; may be empty.
   failure join(node_frame& in, gateway_handles& to, const partition_host_actor& host,
-               const std::string& http);
+               const std::string& http, const std::string& native);
 
   /// Hands all partitions to other nodes, as long as there are some that take them, until the time
   /// (monotonic nanoseconds). Turns are served meanwhile.

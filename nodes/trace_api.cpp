@@ -21,7 +21,13 @@ constexpr size_t most_listed = 200, usually_listed = 50;
 constexpr std::array<const char*, 4> outcome_names{"served", "refused", "late", "failed"};
 
 double milliseconds(int64_t nanos) {
-  return static_cast<double>(nanos / 1000) / 1e3;
+  auto micros = nanos / 1000;
+  return static_cast<double>(micros) / 1e3;
+}
+
+bool read_hex(std::string_view digits, uint64_t& x) {
+  auto [end, bad] = std::from_chars(digits.data(), digits.data() + digits.size(), x, 16);
+  return bad == std::errc{} && end == digits.data() + digits.size();
 }
 
 /// When a message came; control messages do not wait, a note takes no time.
@@ -85,14 +91,10 @@ struct summary {
 
 std::optional<std::pair<uint64_t, uint64_t>> read_trace_id(std::string_view text) {
   constexpr size_t half = 16;
-  constexpr int hex = 16;
   if (text.size() != 2 * half)
     return std::nullopt;
   std::pair<uint64_t, uint64_t> x;
-  auto* middle = text.data() + half;
-  auto [end, bad] = std::from_chars(text.data(), middle, x.first, hex);
-  auto [end2, bad2] = std::from_chars(middle, middle + half, x.second, hex);
-  if (bad != std::errc{} || bad2 != std::errc{} || end != middle || end2 != middle + half
+  if (!read_hex(text.substr(0, half), x.first) || !read_hex(text.substr(half), x.second)
       || (x.first == 0 && x.second == 0))
     return std::nullopt;
   return x;

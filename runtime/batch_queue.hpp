@@ -64,8 +64,6 @@ public:
     std::vector<const In*> items;
     /// Whose each is.
     std::vector<uint64_t> tenants{};
-    /// The last deadline of all who wait for it; 0: somebody has none.
-    int64_t deadline = 0;
   };
 
   explicit batch_queue(batch_keys<In> keys = {}, queue_limits limits = {})
@@ -113,6 +111,17 @@ public:
   uint64_t batch_of(uint64_t ticket) const {
     auto at = jobs_.find(ticket >> asker_bits);
     return at == jobs_.end() || at->second.state != stage::running ? 0 : at->second.batch;
+  }
+
+  /// Calls `f` with the ticket and the deadline of all who wait for a batch under way.
+  template <class F>
+  void each_asker(uint64_t batch, F f) const {
+    auto of = running_.find(batch);
+    if (of == running_.end())
+      return;
+    for (auto number : of->second)
+      for (auto& x : jobs_.at(number).askers)
+        f(x.ticket, x.deadline);
   }
 
   /// Whether whoever holds a ticket is no more: as if they had cancelled. Asked before an item is
@@ -173,11 +182,17 @@ public:
       return settle(jobs.front(), std::move(why), out);
     ++counts_.splits;
     auto middle = jobs.begin() + static_cast<std::ptrdiff_t>(jobs.size() / 2);
-    waiting_jobs_ += jobs.size();
-    for (auto x : jobs)
-      jobs_.at(x).state = stage::half;
-    halves_.emplace_back(jobs.begin(), middle);
-    halves_.emplace_back(middle, jobs.end());
+    take_back({jobs.begin(), middle});
+    take_back({middle, jobs.end()});
+  }
+
+  /// The batch was not run, as nobody waited for it. Who came since is served by the next `cut`.
+  void not_run(uint64_t number) {
+    auto of = running_.find(number);
+    if (of == running_.end())
+      return;
+    take_back(std::move(of->second));
+    running_.erase(of);
   }
 
   /// No answer follows. An item that nobody else asked for is not run, or its result is dropped.
@@ -305,7 +320,6 @@ private:
     result.number = next_batch_++;
     result.items.reserve(sorted.size());
     result.tenants.reserve(sorted.size());
-    auto forever = false;
     for (size_t i = 0; i < sorted.size(); ++i) {
       chosen[i] = sorted[i].first;
       auto& job = *sorted[i].second;
@@ -314,20 +328,21 @@ private:
           counts_.waited[index(y.what.level)] += static_cast<uint64_t>(now - y.since);
       job.state = stage::running;
       job.batch = result.number;
-      for (auto& y : job.askers) {
-        forever = forever || y.deadline == 0;
-        result.deadline = std::max(result.deadline, y.deadline);
-      }
       result.items.push_back(&job.input);
       result.tenants.push_back(job.tenant);
     }
-    if (forever)
-      result.deadline = 0;
     waiting_jobs_ -= chosen.size();
     ++counts_.batches;
     counts_.items += chosen.size();
     running_.emplace(result.number, std::move(chosen));
     return result;
+  }
+
+  void take_back(std::vector<uint64_t> jobs) {
+    waiting_jobs_ += jobs.size();
+    for (auto x : jobs)
+      jobs_.at(x).state = stage::half;
+    halves_.push_back(std::move(jobs));
   }
 
   void settle(uint64_t number, result what, answers& out) {

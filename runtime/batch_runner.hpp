@@ -24,6 +24,8 @@ public:
     std::variant<std::vector<result>, failure> outcome;
     int64_t took = 0;
     work_lane lane = work_lane::here;
+    /// `batch_run::dropped`
+    bool dropped = false;
   };
 
   void init(Self self, std::shared_ptr<const op> what, std::shared_ptr<const work_places> places) {
@@ -51,19 +53,20 @@ public:
     last_took_ = self_->nanos() - start;
     if (timer)
       profile_.observe(timer->stop());
-    return {items.size(), std::move(outcome), last_took_, work_lane::here};
+    return {items.size(), std::move(outcome), last_took_, work_lane::here, false};
   }
 
   /// Runs a batch elsewhere; the batcher hears `completed` with its number. `ctx` is the batch's
-  /// own, `deadline` that of the last who waits for it.
+  /// own.
   void start(uint64_t number, context ctx, const std::vector<const In*>& items,
-             std::vector<uint64_t> tenants, int64_t deadline) {
+             std::vector<uint64_t> tenants, std::vector<batch_audience::member> audience) {
     auto lane = this->lane();
     auto job = std::make_shared<batch_run<In, Out>>();
     job->ctx = std::move(ctx);
     job->lane = what_->start ? work_lane::here : lane;
     job->ctx.deadline = 0; // whoever asked has a deadline, what they share has none
-    job->wanted_until = deadline;
+    for (auto& x : audience)
+      job->audience.join(std::move(x));
     for (auto* x : items)
       job->items.push_back(*x);
     job->tenants = std::move(tenants);
@@ -81,14 +84,9 @@ public:
   }
 
   /// Somebody joined a batch that may run elsewhere.
-  void prolong(uint64_t number, int64_t deadline) {
-    auto at = running_.find(number);
-    if (at == running_.end())
-      return;
-    auto& wanted = at->second.what->wanted_until;
-    auto until = wanted.load(std::memory_order_relaxed);
-    if (until != 0 && (deadline == 0 || deadline > until))
-      wanted.store(deadline, std::memory_order_relaxed);
+  void join(uint64_t number, batch_audience::member who) {
+    if (auto at = running_.find(number); at != running_.end())
+      at->second.what->audience.join(std::move(who));
   }
 
   /// Nothing where no such batch was started.
@@ -99,7 +97,8 @@ public:
     auto& [job, since] = node.mapped();
     if (job->took.wall > 0)
       profile_.observe(job->took);
-    return finished{job->items.size(), std::move(job->outcome), self_->nanos() - since, job->lane};
+    return finished{job->items.size(), std::move(job->outcome), self_->nanos() - since, job->lane,
+                    job->dropped};
   }
 
 private:
@@ -122,6 +121,11 @@ private:
     return there ? wanted : work_lane::here;
   }
 
+  static void refuse_job(batch_run<In, Out>& job, failure why) {
+    job.dropped = why.code == ec::timeout;
+    job.refuse(std::move(why));
+  }
+
   void hand_over(const run& job, const work_pool_actor& to) {
     work_job work;
     work.run = [job, what = what_] {
@@ -133,7 +137,8 @@ private:
       job->took = timer.stop();
       job->done();
     };
-    work.refuse = [job](const failure& why) { job->refuse(why); };
+    work.refuse = [job](const failure& why) { refuse_job(*job, why); };
+    work.unwanted = [job](int64_t now) { return job->unwanted(now); };
     self_->send(to, job->ctx, atom::run_v, std::move(work));
   }
 
@@ -144,9 +149,10 @@ private:
       if (auto* bytes = std::get_if<std::string>(&x))
         job->outcome = what->decode(*bytes);
       else
-        job->outcome = std::get<failure>(std::move(x));
+        return refuse_job(*job, std::get<failure>(std::move(x)));
       job->done();
     };
+    work.unwanted = [job](int64_t now) { return job->unwanted(now); };
     self_->send(places_->isolate(what_->name), job->ctx, atom::run_v, std::move(work));
   }
 

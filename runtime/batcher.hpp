@@ -145,12 +145,20 @@ private:
     auto ticket = queue_->submit({std::move(x), {ctx.level, ctx.tenant}, ctx.deadline}, now, out_);
     waiting_.emplace(ticket, std::move(who));
     if (runner_.running() > 0)
-      runner_.prolong(queue_->batch_of(ticket), ctx.deadline);
+      runner_.join(queue_->batch_of(ticket), asker_of(ticket, ctx.deadline));
     answer_all();
   }
 
   static const caf::strong_actor_ptr& asker_of(const caf::response_promise& x) {
     return x.source();
+  }
+
+  batch_audience::member asker_of(uint64_t ticket, int64_t deadline) {
+    auto at = waiting_.find(ticket);
+    if (at == waiting_.end())
+      return {nullptr, deadline};
+    auto* of = at->second.of.get();
+    return {of ? of->asker() : asker_of(at->second.promise), deadline};
   }
 
   static bool is_gone(const caf::strong_actor_ptr& asker) {
@@ -229,7 +237,7 @@ private:
       auto most = here ? policy_.size() : what_->limits.max_items;
       auto next = queue_->cut(most, what_->most_cost, self_->nanos(), out_);
       if (!next.items.empty())
-        execute(next.number, next.items, std::move(next.tenants), next.deadline);
+        execute(next.number, next.items, std::move(next.tenants));
       answer_all();
     }
     serve_array(here);
@@ -256,7 +264,7 @@ private:
     if (to < x->size())
       wait(x);
     latest_ = x->ctx();
-    execute(number, items, std::vector<uint64_t>(items.size(), x->ctx().tenant), x->ctx().deadline);
+    execute(number, items, std::vector<uint64_t>(items.size(), x->ctx().tenant));
     if (!arrays_->empty())
       announce();
   }
@@ -269,12 +277,22 @@ private:
 
   // -- running -----------------------------------------------------------------------------------
 
-  void execute(uint64_t number, const std::vector<const In*>& items, std::vector<uint64_t> tenants,
-               int64_t deadline) {
+  void execute(uint64_t number, const std::vector<const In*>& items,
+               std::vector<uint64_t> tenants) {
     if (runner_.here())
       settle(number, runner_.run_here(items));
     else
-      runner_.start(number, self_->child(latest_), items, std::move(tenants), deadline);
+      runner_.start(number, self_->child(latest_), items, std::move(tenants), audience(number));
+  }
+
+  std::vector<batch_audience::member> audience(uint64_t number) {
+    if (auto at = slices_.find(number); at != slices_.end())
+      return {{at->second.whose->asker(), at->second.whose->ctx().deadline}};
+    std::vector<batch_audience::member> result;
+    queue_->each_asker(number, [&](uint64_t ticket, int64_t deadline) {
+      result.push_back(asker_of(ticket, deadline));
+    });
+    return result;
   }
 
   caf::result<Out> run_alone(const context& ctx, const In& x) {
@@ -295,7 +313,9 @@ private:
   }
 
   void settle(uint64_t number, typename runner::finished done) {
-    auto& [items, outcome, took, lane] = done;
+    auto& [items, outcome, took, lane, dropped] = done;
+    if (dropped)
+      return number < first_slice ? queue_->not_run(number) : drop_slice(number, outcome);
     policy_.served(items, took);
     stats_->served(items, took, lane);
     if (number >= first_slice)
@@ -323,6 +343,14 @@ private:
       return one_by_one(x, from, to); // the queue finds which of them is the bad one
     for (size_t i = 0; i < results->size(); ++i)
       x->put(from + i, std::move((*results)[i]));
+    end(*x);
+  }
+
+  void drop_slice(uint64_t number, const std::variant<std::vector<result>, failure>& outcome) {
+    auto [x, from] = std::move(slices_.extract(number).mapped());
+    auto to = std::min(x->size(), from + slice);
+    for (size_t i = from; i < to; ++i)
+      x->put(i, std::get<failure>(outcome));
     end(*x);
   }
 

@@ -41,6 +41,8 @@ struct cluster_look {
   std::vector<cluster_member> members;
   /// Those that may have changed since the look before; at the first look all.
   std::vector<partition_row> partitions;
+  /// Of the last day, at most 20, the latest first: also of nodes that are back since.
+  std::vector<cluster_departure> departures;
   /// The rows of `renew` were there; else this node has been removed or replaced.
   bool known = false;
 };

@@ -41,7 +41,10 @@ void isolated_state::run(isolated_job job) {
 }
 
 void isolated_state::pump() {
-  if (busy_ || waiting_.empty())
+  if (busy_)
+    return;
+  drop_unwanted();
+  if (waiting_.empty())
     return;
   if (!process_) {
     if (self_->nanos() < not_before_)
@@ -55,6 +58,12 @@ void isolated_state::pump() {
   since_ = self_->nanos();
   process_->send(waiting_.front().frame);
   arm(since_ + settings_.timeout.count());
+}
+
+void isolated_state::drop_unwanted() {
+  auto unwanted = [&](isolated_job& x) { return x.unwanted && x.unwanted(self_->nanos()); };
+  while (!waiting_.empty() && unwanted(waiting_.front()))
+    end_job(failure{ec::timeout, "nobody waits for the batch any more", {}});
 }
 
 void isolated_state::start() {

@@ -45,6 +45,7 @@ public:
 
 private:
   void pump();
+  void drop_unwanted();
   void start();
   void died(const std::string& how);
   void end_job(std::variant<std::string, failure> what);

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t application_id = 0x536f746f;
 
 // Step n leads to schema n + 1. A released step is never changed: a new one is added.
-constexpr std::array<const char*, 5> steps{R"(
+constexpr std::array<const char*, 7> steps{R"(
   CREATE TABLE schema_version(version INTEGER NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE owners(
@@ -77,6 +77,52 @@ constexpr std::array<const char*, 5> steps{R"(
           AND b.seq = memories.seq - 1 AND b.own = 0)), '')
     WHERE owner IN (SELECT number FROM owners WHERE substr(owner, 1, 8) = 'channel:');
   CREATE INDEX memories_by_author ON memories(author, owner) WHERE author <> '';
+)",
+                                           // Memories in order of arrival: a row in the middle of
+                                           // a table makes SQLite spread a full page over its
+                                           // neighbours, which were two pages of log a turn.
+                                           R"(
+  DROP INDEX memories_by_author;
+  ALTER TABLE memories RENAME TO memories_by_owner;
+  CREATE TABLE memories(
+    number INTEGER PRIMARY KEY,
+    owner INTEGER NOT NULL,
+    seq INTEGER NOT NULL CHECK(seq > 0),
+    id TEXT NOT NULL,
+    text TEXT NOT NULL,
+    speaker TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    own INTEGER NOT NULL,
+    vector BLOB,
+    space INTEGER NOT NULL,
+    author TEXT NOT NULL);
+  INSERT INTO memories(owner, seq, id, text, speaker, conversation, metadata, created, own, vector,
+      space, author)
+    SELECT owner, seq, id, text, speaker, conversation, metadata, created, own, vector, space,
+      author FROM memories_by_owner ORDER BY owner, seq;
+  DROP TABLE memories_by_owner;
+  CREATE UNIQUE INDEX memories_by_place ON memories(owner, seq);
+  CREATE INDEX memories_by_author ON memories(author, owner, seq) WHERE author <> '';
+)",
+                                           // Turns with a key likewise: four pages a turn.
+                                           R"(
+  ALTER TABLE turns RENAME TO turns_by_owner;
+  CREATE TABLE turns(
+    number INTEGER PRIMARY KEY,
+    owner INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    text_hash INTEGER NOT NULL,
+    reply INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    details TEXT NOT NULL);
+  INSERT INTO turns(owner, conversation, key, text_hash, reply, created, details)
+    SELECT owner, conversation, key, text_hash, reply, created, details FROM turns_by_owner
+    ORDER BY owner, created;
+  DROP TABLE turns_by_owner;
+  CREATE UNIQUE INDEX turns_by_key ON turns(owner, conversation, key);
 )"};
 
 failure foreign(std::string_view path, int64_t found) {

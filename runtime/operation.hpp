@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <span>
@@ -10,6 +9,7 @@
 #include <vector>
 
 #include "messages/actors.hpp"
+#include "runtime/batch_audience.hpp"
 #include "runtime/batch_policy.hpp"
 #include "runtime/batch_queue.hpp"
 #include "runtime/batch_stats.hpp"
@@ -46,14 +46,12 @@ struct batch_run final : any_batch {
   work_sample took;
   /// To be called once, on any thread, when `outcome` is there.
   std::function<void()> done;
-  /// Until when somebody waits for any of it (nanoseconds; 0: without end). Who joins prolongs it.
-  std::atomic<int64_t> wanted_until{0};
+  batch_audience audience;
+  /// It was not begun, as nobody waited for it by then.
+  bool dropped = false;
 
-  /// Whether it is too late for everybody: what has not begun need not begin.
-  bool unwanted(int64_t now) const {
-    auto until = wanted_until.load(std::memory_order_relaxed);
-    return until != 0 && now > until;
-  }
+  /// Whether nobody waits for any of it: what has not begun need not begin.
+  bool unwanted(int64_t now) const { return audience.left(now); }
 
   void refuse(failure why) override {
     outcome = std::move(why);
@@ -100,6 +98,8 @@ struct isolated_job {
   std::string frame;
   /// Called once, on any thread: the answer's bytes, or why there is none.
   std::function<void(std::variant<std::string, failure>)> done;
+  /// As in `work_job`.
+  std::function<bool(int64_t now)> unwanted{};
 };
 
 /// ISOLATED: runs one operation in a child process.

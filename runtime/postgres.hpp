@@ -42,6 +42,13 @@ std::string describe(const std::string& url);
 /// As an identifier within a statement.
 std::string quoted_name(std::string_view name);
 
+/// Where the server can, it gives up within a lease a client that is cut off, and with it the locks
+/// of a transaction of which the end has not come. (One that waits for its next statement has
+/// `idle_in_transaction_session_timeout` for that.)
+inline constexpr const char* notice_loss =
+    "SET tcp_keepalives_idle = 1; SET tcp_keepalives_interval = 1; SET tcp_keepalives_count = 2; "
+    "SET tcp_user_timeout = 3000";
+
 enum class format { text, binary };
 
 /// The values of $1, $2, ... in a statement. Texts and bytes are copied.

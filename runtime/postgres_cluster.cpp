@@ -18,16 +18,29 @@ using postgres::statement;
 /// Nodes understand the messages of the release before and the one behind.
 constexpr uint32_t protocol_distance = 1;
 
+// A lease that has ended all the same: the node was away, and is back.
 constexpr statement renew{R"(
+  WITH late AS (INSERT INTO departures(name, incarnation, why, at)
+    SELECT name, incarnation, 'lease lost', seen + lease FROM nodes
+    WHERE name = $1 AND incarnation = $2::uuid AND seen + lease <= now())
   UPDATE nodes SET seen = now(), load = $3::jsonb WHERE name = $1 AND incarnation = $2::uuid)",
                           "cluster_renew"};
 
 constexpr statement all_nodes{R"(
   SELECT name, incarnation::text, http, link, array_to_string(roles, ','), capacity::text, version,
     protocol, state = 'draining', coalesce(load::text, ''),
-    greatest(0, extract(epoch FROM seen + lease - now()) * 1000000000)::bigint
+    greatest(0, extract(epoch FROM seen + lease - now()) * 1000000000)::bigint, native
   FROM nodes ORDER BY name)",
                               "cluster_nodes"};
+
+// Who does not say so is away since its lease ended.
+constexpr statement last_departures{R"(
+  SELECT name, incarnation::text, why, (extract(epoch FROM at) * 1000000)::bigint FROM (
+    (SELECT name, incarnation, why, at FROM departures ORDER BY number DESC LIMIT 20)
+    UNION ALL SELECT name, incarnation, 'lease lost', seen + lease FROM nodes
+      WHERE seen + lease <= now()) x
+  WHERE at > now() - interval '1 day' ORDER BY at DESC, name LIMIT 20)",
+                                    "cluster_departures"};
 
 constexpr statement time_there{"SELECT now()::text", "cluster_time"};
 
@@ -98,6 +111,7 @@ failure postgres_cluster::connect() {
   if (auto why = db_.open(with))
     return why;
   looked_.clear();
+  db_.run(postgres::notice_loss); // what is lost here is found by the next
   // Whoever is stopped in the middle of joining must not hold up the others.
   auto sql =
       "SET idle_in_transaction_session_timeout = '5s'; LISTEN " + postgres::quoted_name(channel_);
@@ -239,12 +253,16 @@ caf::expected<join_outcome> postgres_cluster::enter(const cluster_identity& clus
   if (before.rows() > 0)
     return join_outcome{std::max<int64_t>(before.number(0, 2), 1), std::string{before.text(0, 0)},
                         std::string{before.text(0, 1)}};
+  db_.queue(
+      {"INSERT INTO departures(name, incarnation, why, at) SELECT name, incarnation, "
+       "'lease lost', seen + lease FROM nodes WHERE name = $1::text AND seen + lease <= now()"},
+      parameters{}.text(self.name));
   db_.queue({R"(
     INSERT INTO nodes(name, incarnation, http, link, roles, capacity, version, protocol, state,
-      lease, started, seen)
-    VALUES($1, $2::uuid, $3, $4, $5, $6, $7, $8, 'up', $9 * interval '1 ms', now(), now())
+      lease, native, started, seen)
+    VALUES($1, $2::uuid, $3, $4, $5, $6, $7, $8, 'up', $9 * interval '1 ms', $10, now(), now())
     ON CONFLICT(name) DO UPDATE SET incarnation = excluded.incarnation, http = excluded.http,
-      link = excluded.link, roles = excluded.roles, capacity = excluded.capacity,
+      link = excluded.link, native = excluded.native, roles = excluded.roles, capacity = excluded.capacity,
       version = excluded.version, protocol = excluded.protocol, state = 'up', load = NULL,
       lease = excluded.lease, started = now(), seen = now())"},
             parameters{}
@@ -256,10 +274,13 @@ caf::expected<join_outcome> postgres_cluster::enter(const cluster_identity& clus
                 .real(self.capacity)
                 .text(self.version)
                 .number(self.protocol)
-                .number(lease.count() / 1'000'000));
+                .number(lease.count() / 1'000'000)
+                .text(self.native));
   // Names that nobody has used for long.
   db_.queue({"DELETE FROM nodes n WHERE seen < now() - interval '7 days' AND NOT EXISTS "
              "(SELECT FROM partitions p WHERE p.node = n.name)"});
+  db_.queue({"DELETE FROM departures WHERE at < now() - interval '7 days' OR number <= "
+             "(SELECT max(number) FROM departures) - 1000"});
   auto note = notify();
   db_.queue(note.what, note.with);
   for (auto& x : db_.collect())
@@ -280,6 +301,7 @@ caf::expected<cluster_look> postgres_cluster::look(bool renews, const cluster_lo
   statements.push_back({all_nodes, {}});
   statements.push_back({changed_partitions, parameters{}.text(since)});
   statements.push_back({time_there, {}});
+  statements.push_back({last_departures, {}});
   auto done = transact(std::move(statements));
   if (!done)
     return done.error();
@@ -295,6 +317,10 @@ caf::expected<cluster_look> postgres_cluster::look(bool renews, const cluster_lo
   }
   for (int i = 0; i < rows.rows(); ++i)
     result.partitions.push_back(read_partition(rows, i));
+  auto& gone = (*done)[first + 3];
+  for (int i = 0; i < gone.rows(); ++i)
+    result.departures.push_back({std::string{gone.text(i, 0)}, std::string{gone.text(i, 1)},
+                                 std::string{gone.text(i, 2)}, gone.number(i, 3)});
   return result;
 }
 
@@ -335,19 +361,26 @@ failure postgres_cluster::drain(const std::string& node, bool on) {
 }
 
 failure postgres_cluster::leave() {
-  return bury(self_.incarnation);
+  return give_up(self_.incarnation, "left");
 }
 
 // What the dead have sent is still done: their writes hold locks on the rows that are released
 // here, and a claim that comes later finds no node.
 failure postgres_cluster::bury(const std::string& incarnation) {
+  return give_up(incarnation, "died");
+}
+
+failure postgres_cluster::give_up(const std::string& incarnation, const char* why) {
   self_.incarnation = incarnation;
   auto self = parameters{}.text(self_.incarnation);
   return transact_only(
       {{{"UPDATE partitions SET node = NULL, incarnation = NULL, changed = now() WHERE number IN "
          "(SELECT number FROM partitions WHERE incarnation = $1::uuid ORDER BY number FOR UPDATE)"},
         self},
-       {{"DELETE FROM nodes WHERE incarnation = $1::uuid"}, self},
+       {{"WITH gone AS (DELETE FROM nodes WHERE incarnation = $1::uuid RETURNING name) "
+         "INSERT INTO departures(name, incarnation, why) SELECT name, $1::uuid, $2::text FROM "
+         "gone"},
+        parameters{}.text(self_.incarnation).text(why)},
        notify()});
 }
 

@@ -38,6 +38,7 @@ public:
   void on_change(std::function<void()> told) override;
 
 private:
+  failure give_up(const std::string& incarnation, const char* why);
   struct work {
     postgres::statement what;
     postgres::parameters with;

@@ -56,6 +56,7 @@ cluster_member read_member(const postgres::result& from, int row) {
   x.load = read_load(from.text(row, 9));
   x.lease_left = from.number(row, 10);
   x.live = x.lease_left > 0;
+  x.native = from.text(row, 11);
   return x;
 }
 

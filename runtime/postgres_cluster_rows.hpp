@@ -11,7 +11,7 @@ namespace sotto {
 std::string text_of(const cluster_load& load);
 
 /// A row of name, incarnation, http, link, roles (with commas), capacity, version, protocol,
-/// draining, load, and what is left of the lease (ns).
+/// draining, load, what is left of the lease (ns), and native.
 cluster_member read_member(const postgres::result& from, int row);
 
 /// A row of number, node, incarnation, epoch, wanted, and its age (ns).

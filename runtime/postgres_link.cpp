@@ -5,8 +5,6 @@
 
 #include <spdlog/spdlog.h>
 
-#include "runtime/clock.hpp"
-
 namespace sotto {
 
 namespace {
@@ -28,14 +26,18 @@ failure gone() {
   return {ec::unavailable, "the store's database cannot be reached at the moment", {}, 1};
 }
 
+void wait_nanos(int64_t time) {
+  std::this_thread::sleep_for(std::chrono::nanoseconds{time});
+}
+
 bool postgres_link::patient() const {
-  return gone_ == 0 || monotonic_nanos() < gone_ + patience_;
+  return gone_ == 0 || time_.now() < gone_ + patience_;
 }
 
 failure postgres_link::ready() {
   if (db_.alive())
     return {};
-  auto now = monotonic_nanos();
+  auto now = time_.now();
   if (gone_ == 0) {
     gone_ = now;
     next_try_ = now;
@@ -46,10 +48,10 @@ failure postgres_link::ready() {
     if (now < next_try_) {
       if (next_try_ > until)
         return why_;
-      std::this_thread::sleep_for(std::chrono::nanoseconds{next_try_ - now});
+      time_.wait(next_try_ - now);
     }
     why_ = attempt();
-    now = monotonic_nanos();
+    now = time_.now();
     tell(now);
     next_try_ = now + pause_;
     pause_ = std::min(2 * pause_, longest_pause);
@@ -72,8 +74,10 @@ void postgres_link::tell(int64_t now) {
 
 failure postgres_link::attempt() {
   auto why = db_.open(to_);
-  if (!why)
+  if (!why) {
+    db_.run(postgres::notice_loss); // what is lost here is found by the next
     why = prepare_(db_);
+  }
   if (why)
     db_.close();
   return why;

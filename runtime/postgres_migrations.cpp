@@ -13,7 +13,7 @@ namespace {
 // What comes from users is bytea: text takes neither a zero byte nor, in a database of another
 // encoding, every letter; and bytes are ordered the same on every machine. Who looks by hand:
 // convert_from(text, 'UTF8').
-constexpr std::array<const char*, 2> steps{R"(
+constexpr std::array<const char*, 3> steps{R"(
   CREATE TABLE schema_version(version bigint NOT NULL);
   INSERT INTO schema_version VALUES(0);
   CREATE TABLE cluster(
@@ -96,6 +96,17 @@ constexpr std::array<const char*, 2> steps{R"(
         AND b.seq = m.seq - 1 AND NOT b.own) END, '')
     FROM owners o WHERE o.number = m.owner AND substring(o.owner FROM 1 FOR 8) = 'channel:'::bytea;
   CREATE INDEX memories_by_author ON memories(author, owner) WHERE author <> '';
+)",
+                                           // Where frontends in C++ reach a node, and which runs of
+                                           // nodes are over.
+                                           R"(
+  ALTER TABLE nodes ADD COLUMN native text NOT NULL DEFAULT '';
+  CREATE TABLE departures(
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL,
+    incarnation uuid NOT NULL,
+    why text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now());
 )"};
 
 failure wrong(const postgres::connection& db, std::string_view why) {

@@ -1,6 +1,7 @@
 #include "runtime/postgres_store.hpp"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -104,9 +105,6 @@ failure postgres_store::open() {
 }
 
 failure postgres_store::prepare(postgres::connection& db) {
-  // Where the server can, it notices soon that a node vanished: its lock goes with its connection.
-  db.run("SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; "
-         "SET tcp_keepalives_count = 3");
   db.run("SET client_connection_check_interval = '5s'");
   // A node that is stopped inside a transaction must not keep its partitions from being claimed.
   db.run("SET idle_in_transaction_session_timeout = '2s'");
@@ -254,16 +252,17 @@ postgres_store::outcome postgres_store::hold(batch& writes) {
   const result* first = nullptr;
   if (auto how = judge(answers, &first); how != outcome::done)
     return how;
+  std::map<int64_t, uint64_t> ours;
   auto& rows = answers[1];
   for (int i = 0; i < rows.rows(); ++i) {
     auto epoch = fence_->epoch_of(static_cast<uint32_t>(rows.number(i, 0)));
     if (rows.number(i, 2) != 0 && epoch && static_cast<int64_t>(*epoch) == rows.number(i, 1))
-      partitions.erase(rows.number(i, 0));
+      ours[rows.number(i, 0)] = *epoch;
   }
-  // Left are those that are not ours.
+  // What we serve again was read anew, without what was made before and comes late.
   std::erase_if(writes, [&](auto& x) {
-    auto partition = partition_of(x.what->owner, shared_->options.partitions);
-    if (!partitions.contains(partition))
+    auto at = ours.find(partition_of(x.what->owner, shared_->options.partitions));
+    if (at != ours.end() && at->second == x.what->epoch)
       return false;
     *x.result = partition_moved();
     return true;

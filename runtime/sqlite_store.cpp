@@ -41,6 +41,8 @@ public:
 private:
   failure create_file();
   failure check_whole();
+  /// Has every commit say how long the log is.
+  void watch_log();
   /// Finds or adds the number of the embedder whose vectors are stored.
   int find_space();
 
@@ -113,6 +115,19 @@ failure sqlite_store::check_whole() {
   return why;
 }
 
+void sqlite_store::watch_log() {
+  constexpr uint64_t frame_head = 24;
+  shared_->frame_bytes = static_cast<uint64_t>(db_.number("PRAGMA page_size", 0)) + frame_head;
+  sqlite3_wal_hook(
+      db_.handle(),
+      [](void* shared, sqlite3*, const char*, int pages) {
+        auto& x = *static_cast<sqlite_shared*>(shared);
+        x.log_bytes = static_cast<uint64_t>(pages) * x.frame_bytes;
+        return SQLITE_OK;
+      },
+      shared_.get());
+}
+
 int sqlite_store::find_space() {
   auto& name = shared_->options.space;
   if (name.empty())
@@ -153,6 +168,7 @@ failure sqlite_store::open() {
   // What was removed just before a crash may still be in the log.
   if (code == SQLITE_OK)
     code = truncate_log(db_);
+  watch_log();
   if (code == SQLITE_OK)
     code = begin_.prepare(db_, "BEGIN IMMEDIATE");
   if (code == SQLITE_OK)
@@ -195,7 +211,8 @@ sqlite_store::outcome sqlite_store::attempt(std::span<const store_write> writes,
       if (auto code = db_.exec("SAVEPOINT one"); code != SQLITE_OK)
         return fail(code);
     auto code = table_.apply(writes[i]);
-    erases = erases || writes[i].what != store_write::kind::insert;
+    erases = erases || writes[i].what == store_write::kind::remove
+             || writes[i].what == store_write::kind::forget;
     if (code != SQLITE_OK) {
       if (!blames_write(code))
         return fail(code);
@@ -241,7 +258,7 @@ sqlite_store::outcome sqlite_store::fail(int code) {
 failure sqlite_store::blame(int code) {
   if ((code & 0xff) == SQLITE_TOOBIG)
     return {ec::too_large, "a memory is larger than the store can hold", "text"};
-  if (code == SQLITE_CONSTRAINT_PRIMARYKEY)
+  if (code == SQLITE_CONSTRAINT_UNIQUE)
     return {ec::invalid, "the owner has a memory at this place in the order of arrival already",
             "seq"};
   return {ec::invalid, sqlite3_errmsg(db_.handle()), {}};

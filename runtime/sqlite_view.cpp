@@ -1,7 +1,8 @@
 #include "runtime/sqlite_view.hpp"
 
+#include <algorithm>
 #include <cstring>
-#include <filesystem>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,8 @@
 #include "runtime/store_checks.hpp"
 
 namespace sotto {
+
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -41,6 +44,16 @@ constexpr auto list_owners =
     "AND (space <> ?1 OR vector IS NULL)) FROM owners WHERE (tenant, owner) > (?2, ?3) "
     "ORDER BY tenant, owner LIMIT ?4";
 
+/// So much of the log may be moved with commits shut out: less than the disk takes for a sync.
+constexpr uint64_t little = 1 << 20;
+
+/// Longest wait for a running commit, and with further ones shut out for readers, to do that; at
+/// last: once the log is too large.
+constexpr caf::timespan most_shut_out = 100ms, most_shut_out_at_last = 1s;
+
+/// Between two tries for a lock, until `short_waits` have passed, and later.
+constexpr caf::timespan short_wait = 250us, short_waits = 200ms, long_wait = 10ms;
+
 /// Ends a statement's reading transaction when it goes out of scope.
 struct reset_later {
   sqlite::statement& what;
@@ -63,16 +76,29 @@ memory to_memory(sqlite::statement& row) {
 } // namespace
 
 int configure(sqlite::connection& db, const store_options& options) {
-  using std::chrono::duration_cast;
-  sqlite3_busy_timeout(
-      db.handle(),
-      static_cast<int>(duration_cast<std::chrono::milliseconds>(options.busy_timeout).count()));
+  wait_promptly(db, options.busy_timeout);
   auto sql = fmt::format("PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; "
                          "PRAGMA wal_autocheckpoint = 0; PRAGMA cell_size_check = ON; "
                          "PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; "
                          "PRAGMA cache_size = -{};",
                          options.cache_kib);
   return db.exec(sql.c_str());
+}
+
+void wait_promptly(sqlite::connection& db, caf::timespan most) {
+  auto tries = static_cast<intptr_t>(most <= short_waits ? most / short_wait
+                                                         : short_waits / short_wait
+                                                               + (most - short_waits) / long_wait);
+  // The number of tries stands in the pointer's place: it needs no room that must live on.
+  sqlite3_busy_handler(
+      db.handle(),
+      [](void* most_tries, int before) {
+        if (before >= reinterpret_cast<intptr_t>(most_tries))
+          return 0;
+        std::this_thread::sleep_for(before < short_waits / short_wait ? short_wait : long_wait);
+        return 1;
+      },
+      reinterpret_cast<void*>(tries));
 }
 
 int truncate_log(sqlite::connection& db) {
@@ -242,23 +268,61 @@ caf::expected<std::vector<std::string>> sqlite_view::spaces() {
 }
 
 failure sqlite_view::maintain() {
-  std::error_code none;
-  auto bytes = std::filesystem::file_size(shared_->path + "-wal", none);
   auto& options = shared_->options;
   auto erased = shared_->erased.exchange(false);
-  if (none || (bytes < options.checkpoint_bytes && !erased))
+  auto bytes = shared_->log_bytes.load();
+  if (bytes < options.checkpoint_bytes && !erased)
     return {};
-  // The bulk is moved beside running commits; only what came meanwhile is moved with commits shut
-  // out, and that only where the log must become empty.
   shared_->cleanings_begun += erased ? 1 : 0;
-  auto code =
-      sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
-  if (code == SQLITE_OK && (erased || bytes >= options.restart_bytes))
-    code = truncate_log(db_);
+  uint64_t left = 0;
+  auto code = move_log(left);
+  // Another program's reader is in the way; our own have ended by the next time.
+  auto told = (code & 0xff) != SQLITE_BUSY || bytes >= options.restart_bytes;
+  // Commits come faster than the disk moves them: this is tried again until the log is too large.
+  auto too_large = shared_->log_bytes >= options.restart_bytes;
+  if (code == SQLITE_OK && (left <= little || too_large || erased)) {
+    code = finish_log(erased, too_large ? most_shut_out_at_last : most_shut_out);
+    told = (code & 0xff) != SQLITE_BUSY;
+  }
   shared_->cleanings_ended += erased ? 1 : 0;
   if (erased && code != SQLITE_OK)
     shared_->erased = true;
-  return code == SQLITE_OK || (code & 0xff) == SQLITE_BUSY ? failure{} : db_.explain(code);
+  return code == SQLITE_OK || !told ? failure{} : db_.explain(code);
+}
+
+int sqlite_view::move_log(uint64_t& left) {
+  constexpr int most_rounds = 4;
+  auto code = SQLITE_OK;
+  left = shared_->log_bytes;
+  for (int i = 0; i < most_rounds && left > little && code == SQLITE_OK; ++i) {
+    int pages = 0, moved = 0;
+    code =
+        sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
+    auto done = static_cast<uint64_t>(std::max(moved, 0)) * shared_->frame_bytes;
+    auto there = static_cast<uint64_t>(std::max(pages, 0)) * shared_->frame_bytes;
+    // What was there before is moved but for what a reader still reads in the log.
+    if (code == SQLITE_OK && there > done + little)
+      return SQLITE_BUSY;
+    auto now = shared_->log_bytes.load();
+    left = now > done ? now - done : 0;
+    if (now >= shared_->options.restart_bytes)
+      break; // commits are too fast to be caught up with
+  }
+  return code;
+}
+
+int sqlite_view::finish_log(bool erased, caf::timespan most) {
+  // Only where something was removed is the file cut: that takes the disk 50 ms and more, with all
+  // commits waiting, and a log in place of an old one needs no new room on the disk.
+  wait_promptly(db_, std::min(most, shared_->options.busy_timeout));
+  auto code = erased ? truncate_log(db_)
+                     : sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_FULL,
+                                                 nullptr, nullptr);
+  wait_promptly(db_, shared_->options.busy_timeout);
+  // A commit that comes between says the right number again.
+  if (code == SQLITE_OK)
+    shared_->log_bytes = 0;
+  return code;
 }
 
 } // namespace sotto

@@ -14,6 +14,11 @@ struct sqlite_shared {
   std::string path;
   /// The number of `options.space`; 0 for none.
   int64_t space = 0;
+  /// How much of the log's file is in use, as of the last commit (bytes). The file itself does not
+  /// become shorter when the log starts anew.
+  std::atomic<uint64_t> log_bytes{0};
+  /// A page in the log with what stands before it (bytes).
+  uint64_t frame_bytes = 0;
   /// Something was removed and may still be in the log.
   std::atomic<bool> erased{false};
   /// Times that the log began, and ended, to be truncated because of it. The committing connection
@@ -29,6 +34,10 @@ int configure(sqlite::connection& db, const store_options& options);
 /// Moves the whole log into the database and empties it. SQLITE_BUSY where a reader is in the way.
 int truncate_log(sqlite::connection& db);
 
+/// Has waits of this connection for another's lock end soon after the lock is free. SQLite's own
+/// handler sleeps ever longer between its tries, up to 0.1 s.
+void wait_promptly(sqlite::connection& db, caf::timespan most);
+
 /// A reading connection to a SQLite store.
 class sqlite_view : public store_view {
 public:
@@ -42,6 +51,11 @@ public:
   failure maintain() override;
 
 private:
+  /// Moves the log into the database beside running commits, until little is left that came
+  /// meanwhile. Returns SQLite's code; `left`: the rest (bytes).
+  int move_log(uint64_t& left);
+  /// Moves the rest with commits shut out, so that the next one starts the log anew.
+  int finish_log(bool erased, caf::timespan most);
   failure read(memory_write& result);
   int read_memories(int64_t number, memory_write& result);
   int read_turns(int64_t number, memory_write& result);

@@ -38,8 +38,9 @@ public:
   /// memories. Fails with `ec::storage_failed`.
   virtual caf::expected<std::vector<std::string>> spaces() = 0;
 
-  /// Work that is better done between loads than in a commit, such as checkpoints. Takes up to
-  /// the time of writing the whole log; does nothing when there is nothing to do.
+  /// Work that is better done beside commits than in one, such as checkpoints. Takes up to the time
+  /// of writing the whole log; does nothing when there is nothing to do. Fails with
+  /// `ec::storage_failed`, also where it could not be done for long.
   virtual failure maintain() = 0;
 };
 

@@ -48,6 +48,8 @@ void work_pool_state::init(self_pointer self, work_pool_settings settings) {
   jobs_ = one(BuildCounter(), to, "sotto_pool_jobs_total", "Jobs given to workers", lane);
   refused_ =
       one(BuildCounter(), to, "sotto_pool_refused_total", "Jobs there was no room for", lane);
+  unwanted_ = one(BuildCounter(), to, "sotto_pool_unwanted_total",
+                  "Jobs not run, as nobody waited for them any more", lane);
   grown_ = one(BuildCounter(), to, "sotto_pool_grown_total", "Workers started", lane);
   shrunk_ = one(BuildCounter(), to, "sotto_pool_shrunk_total", "Workers let go", lane);
 }
@@ -69,8 +71,10 @@ void work_pool_state::serve() {
     auto next = waiting_->pop(self_->nanos());
     if (!next)
       break;
-    if (next->ctx.late(self_->nanos())) {
+    auto now = self_->nanos();
+    if (next->ctx.late(now) || (next->what.unwanted && next->what.unwanted(now))) {
       next->what.refuse({ec::timeout, "the deadline passed while the job waited", {}});
+      unwanted_->Increment();
       continue;
     }
     auto number = idle_.back();

@@ -79,6 +79,7 @@ private:
   prometheus::Gauge* waiting_shown_ = nullptr;
   prometheus::Counter* jobs_ = nullptr;
   prometheus::Counter* refused_ = nullptr;
+  prometheus::Counter* unwanted_ = nullptr;
   prometheus::Counter* grown_ = nullptr;
   prometheus::Counter* shrunk_ = nullptr;
 };

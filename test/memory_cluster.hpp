@@ -36,6 +36,7 @@ struct memory_database {
   std::function<int64_t()> now;
   std::optional<cluster_identity> cluster;
   std::map<std::string, node_entry> nodes;
+  std::vector<cluster_departure> departures;
   std::vector<partition_row> partitions;
   std::vector<int64_t> changed;
   std::map<const void*, std::function<void()>> listeners;
@@ -88,6 +89,7 @@ public:
         it->second.seen = db_->now();
         it->second.row.load = load;
       }
+      result.departures = db_->departures;
       for (auto& [name, x] : db_->nodes) {
         result.members.push_back(x.row);
         result.members.back().live = db_->live(name, x.row.incarnation);
@@ -158,6 +160,8 @@ public:
           row.incarnation.clear();
         }
       db_->nodes.erase(self_.name);
+      db_->departures.insert(db_->departures.begin(),
+                             {self_.name, self_.incarnation, "left", db_->now() / 1000});
       db_->notify(this);
       return true;
     });

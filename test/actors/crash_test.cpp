@@ -82,7 +82,7 @@ struct process : test::turn_fixture {
         partition, parts,
         [this, to, from](caf::actor_system&) {
           shards.push_back(spawn(sotto::shard, shard_options{}, to, from, shard_embedder{},
-                                 std::make_shared<memory_account>()));
+                                 std::make_shared<memory_account>(), uint64_t{1}));
           return shards.back();
         },
         listened_partition_actor{});

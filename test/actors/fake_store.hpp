@@ -16,6 +16,7 @@ struct fake_store {
   };
   std::deque<waiting> writes;
   std::vector<memory> rows;
+  std::vector<turn_record> turns;
   /// What users said in groups.
   std::vector<spoken_lines> spoken;
   int loads = 0;
@@ -50,6 +51,7 @@ inline store_reader_actor::behavior_type reader(store_reader_actor::pointer self
             memory_write found;
             found.owner = owner;
             found.memories = store->rows;
+            found.turns = store->turns;
             failure why;
             if (store->reader_fails)
               why = {ec::storage_failed, "broken on purpose", {}};

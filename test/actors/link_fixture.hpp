@@ -235,6 +235,8 @@ public:
   link_node a, b;
   /// Tries to connect.
   int dials = 0;
+  /// The next try fails in a way that nobody foresaw.
+  bool dial_breaks = false;
 
 private:
   void start(link_node& x, std::string name, const link_options& with, const link_hello& as) {
@@ -270,6 +272,8 @@ private:
     parts.llm_route = x.llm_route;
     parts.dial = [this](const link_actor& from, const std::string&, uint16_t) {
       ++dials;
+      if (std::exchange(dial_breaks, false))
+        throw std::runtime_error{"broken on purpose"};
       if (connection->refuses)
         caf::anon_send<caf::message_priority::high>(
             from, context{}, atom::failed_v, failure{ec::unavailable, "nobody is there", {}});

@@ -1,5 +1,5 @@
 // What becomes of calls whose peer is lost.
-#include "test/actors/link_fixture.hpp"
+#include "test/actors/odd_peer.hpp"
 
 using namespace sotto;
 using namespace sotto::test;
@@ -67,4 +67,76 @@ TEST_CASE("reads and writes by id are made again after a loss, removals are not"
   CHECK(answered == 2);
   CHECK(why.code == ec::unavailable);
   CHECK(f.b.world->recalls == 2);
+}
+
+namespace {
+
+void tell(link_fixture& f, const home_world::turn& to, const std::string& text) {
+  caf::anon_send(to.client, f.flow(), atom::token_v, to.ticket, stream_piece{0, text});
+  f.pass(10ms);
+}
+
+void complete(link_fixture& f, const home_world::turn& to, const std::string& text) {
+  turn_reply reply;
+  reply.text = text;
+  caf::anon_send(to.client, f.flow(), atom::completed_v, to.ticket, reply);
+  f.pass(10ms);
+}
+
+} // namespace
+
+TEST_CASE("what comes late for a run of a peer is not taken for what its next one asked",
+          "[link]") {
+  link_fixture f{GENERATE(1, 2, 3)};
+  f.own_all(f.b);
+  f.b.world->answers = false;
+  odd_peer first{f, 1};
+  first.ask_turn(1, "of somebody", "k"); // waits, and goes on when its asker is lost
+  REQUIRE(f.b.world->open.size() == 1);
+  // Started again, it counts from the beginning.
+  odd_peer second{f, 2};
+  second.ask_turn(1, "of somebody else");
+  REQUIRE(f.b.world->open.size() == 2);
+  tell(f, f.b.world->open[0], "for somebody");
+  complete(f, f.b.world->open[0], "for somebody");
+  CHECK(second.frames.empty());
+  tell(f, f.b.world->open[1], "for somebody else");
+  complete(f, f.b.world->open[1], "for somebody else");
+  REQUIRE(second.frames.size() == 2);
+  auto last = message_from_bytes(*f.system, second.frames[1].bytes);
+  REQUIRE(last);
+  REQUIRE(last->match_elements<caf::atom_value, turn_reply>());
+  CHECK(last->get_as<turn_reply>(1).text == "for somebody else");
+}
+
+TEST_CASE("a turn that waited through a loss and was asked for again is told once", "[link]") {
+  link_fixture f{GENERATE(1, 2, 3)};
+  f.b_owns_all();
+  f.b.world->answers = false;
+  f.ask_turn(1, "with a key", "k", true);
+  f.run();
+  f.connection->cut();
+  f.pass(1s);
+  REQUIRE(f.b.world->open.size() == 2);
+  // When it runs it finds that it was asked for twice, and tells both.
+  for (auto& x : f.b.world->open)
+    tell(f, x, "Hello.");
+  for (auto& x : f.b.world->open)
+    complete(f, x, "Hello.");
+  CHECK(f.world->tokens == "Hello.");
+  CHECK(f.replies().at(1).text == "Hello.");
+}
+
+TEST_CASE("a link that fails gives back what it had, and is started again", "[link]") {
+  link_fixture f;
+  f.connection->refuses = true;
+  f.b_owns_all();
+  f.ask_turn(1, "still there?");
+  f.run();
+  f.connection->refuses = false;
+  f.dial_breaks = true;
+  f.pass(1s);
+  f.pass(1s);
+  CHECK_FALSE(f.dial_breaks);
+  CHECK(f.replies().contains(1));
 }

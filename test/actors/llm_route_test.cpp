@@ -291,6 +291,20 @@ TEST_CASE_METHOD(route_fixture, "what is cancelled is cancelled there, and tells
   CHECK(w.failed.empty());
 }
 
+TEST_CASE_METHOD(route_fixture, "what is cancelled before it is looked at never begins",
+                 "[llm_route]") {
+  members({member("a")});
+  link("a");
+  generation x;
+  x.deployments = {"one"};
+  caf::anon_send(home, flow(), atom::generate_v, client, uint64_t{1}, x);
+  caf::anon_send<caf::message_priority::high>(home, context{}, atom::cancel_v, client, uint64_t{1});
+  run(); // the cancel comes first: it is control
+  CHECK(w.calls.empty());
+  ask(2);
+  CHECK(w.calls.size() == 1);
+}
+
 TEST_CASE("the builtin responder answers here, and in place of models where it may",
           "[llm_route]") {
   auto fallback = GENERATE(false, true);

@@ -368,3 +368,17 @@ TEST_CASE_METHOD(scheduler_fixture, "a full queue refuses a shared call to all i
   CHECK(p.failed.at(3).code == ec::overloaded);
   CHECK(p.failed.at(4).code == ec::overloaded);
 }
+
+TEST_CASE_METHOD(scheduler_fixture,
+                 "what is cancelled before it is looked at costs nobody a call") {
+  generation x;
+  x.deployments = {"one"};
+  x.persona = "companion";
+  x.messages = {{"user", "hello"}};
+  caf::anon_send(home, flow(), atom::generate_v, client, uint64_t{1}, x);
+  caf::anon_send<caf::message_priority::high>(home, flow(), atom::cancel_v, client, uint64_t{1});
+  run(); // the cancel comes first: it is control
+  CHECK(p.calls.empty());
+  ask(2);
+  CHECK(p.calls.size() == 1);
+}

@@ -39,6 +39,16 @@ TEST_CASE("vectors are put in order by their index and brought to unit length") 
   CHECK((*vectors)[1] == std::vector<float>{0, 1});
 }
 
+TEST_CASE("a vector of unit length comes also of numbers that no float holds") {
+  for (auto size : {1e100, 1e-100, 1e39, 1e-46}) {
+    auto x = read_embeddings_answer(
+        json{{"data", std::vector<json>{row(0, {3 * size, 4 * size})}}}.dump(), 1, 2);
+    auto* vectors = std::get_if<0>(&x);
+    REQUIRE(vectors);
+    CHECK((*vectors)[0] == std::vector<float>{0.6F, 0.8F});
+  }
+}
+
 TEST_CASE("an answer that is wrong in any way is refused and says how") {
   CHECK(said({row(0, {1})}, 2).find("1 vectors for 2") != std::string::npos);
   CHECK(said({row(0, {1}), row(0, {1})}, 2).find("index 0") != std::string::npos);
@@ -50,6 +60,7 @@ TEST_CASE("an answer that is wrong in any way is refused and says how") {
   CHECK(said({json{{"index", 0}, {"embedding", json::array({"x"})}}}, 1).find("numbers")
         != std::string::npos);
   CHECK(said({row(0, {1e300, 1e300})}, 1).find("no direction") != std::string::npos);
+  CHECK(said({row(0, {1e-200, 1e-300})}, 1).find("no direction") != std::string::npos);
   CHECK(said({json("text")}, 1).find("no 'embedding'") != std::string::npos);
   for (auto* text : {"", "[]", "{}", "{\"data\":1}", "nonsense"})
     CHECK(std::get_if<failure>(

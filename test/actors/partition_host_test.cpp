@@ -1,6 +1,7 @@
 #include "actors/partition_host.hpp"
 
 #include "test/actors/fake_membership.hpp"
+#include "test/actors/quiet_partition.hpp"
 #include "test/actors/turn_fixture.hpp"
 
 using namespace sotto;
@@ -30,37 +31,23 @@ store_writer_actor::behavior_type fake_writer(store_writer_actor::pointer, host_
 }
 
 route_actor::behavior_type fake_route(route_actor::pointer, host_world_ptr w) {
-  return {
-      [](const context&, atom::recall, const memory_query&) { return std::vector<recalled>{}; },
-      [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
-      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
-      [](const context&, atom::remove, const owner_key&, const std::string&) { return false; },
-      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
-      [](const context&, atom::forget, const owner_key&) { return forget_receipt{}; },
-      [=](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request& x) {
-        w->routed.push_back(x.text);
-      },
-      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-         const std::string&, bool) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-      [](const context&, atom::subscribe, const event_client_actor&, const owner_key&,
-         const std::string&, const subscription&) {},
+  return test::quiet_partition<route_actor>(
+      [=](const turn_request& x) { w->routed.push_back(x.text); },
       [](const context&, atom::returned, const routed_call&) {},
       [](const context&, atom::settled, uint32_t, const std::string&) {},
       [=](const context&, atom::place, uint32_t number, const route_place& x) {
         w->places[number] = x.at;
       },
       [](const context&, atom::settle, uint32_t) { return atom::settled_v; },
-      [](const context&, atom::peer, const std::string&, const link_actor&) {},
-  };
+      [](const context&, atom::peer, const std::string&, const link_actor&) {});
 }
 
 struct host_fixture : test::turn_fixture {
   explicit host_fixture(uint64_t seed = 1) : turn_fixture(seed) {
     partition_host_parts with;
-    with.make = [this](uint32_t, listened_partition_actor successor) {
+    with.make = [this](uint32_t, uint64_t epoch, listened_partition_actor successor) {
       ++made;
+      epochs.push_back(epoch);
       return listened_partition_actor{spawn(
           partition, parts,
           shard_factory{[this](caf::actor_system&) { return spawn(test::fake_shard, world); }},
@@ -89,6 +76,7 @@ struct host_fixture : test::turn_fixture {
 
   host_world_ptr told = std::make_shared<host_world>();
   size_t made = 0;
+  std::vector<uint64_t> epochs;
   membership_actor members;
   partition_host_actor host;
 };
@@ -111,6 +99,14 @@ TEST_CASE_METHOD(host_fixture, "an owned partition lives here until it is given 
   CHECK(told->commits_before_flush == 1);
   tell(3, state::elsewhere);
   CHECK(told->places[3] == route_place::kind::peer);
+}
+
+TEST_CASE_METHOD(host_fixture,
+                 "a partition that was lost and claimed again starts under its new epoch") {
+  tell(3, state::owned, 4);
+  tell(3, state::lost, 4);
+  tell(3, state::owned, 5);
+  CHECK(epochs == std::vector<uint64_t>{4, 5});
 }
 
 TEST_CASE_METHOD(host_fixture, "a partition that moves ends what runs and passes on what is new") {

@@ -1,5 +1,7 @@
 #include "actors/provider_embedding.hpp"
 
+#include <cmath>
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -26,6 +28,28 @@ struct seen_by_test {
   std::vector<std::optional<caf::expected<vector>>> answers;
   int links = 0, cancelled = 0;
 };
+
+struct shared_world {
+  std::map<std::string, std::string> values;
+  std::vector<std::string> asked;
+};
+
+shared_cache_actor::behavior_type fake_cache(shared_cache_actor::pointer,
+                                             const std::shared_ptr<shared_world>& w) {
+  return {[w](const context&, atom::load, const std::vector<std::string>& keys) {
+            std::vector<std::string> found;
+            for (auto& x : keys) {
+              w->asked.push_back(x);
+              found.push_back(w->values[x]);
+            }
+            return found;
+          },
+          [w](const context&, atom::write, const std::vector<std::string>& keys,
+              const std::vector<std::string>& values) {
+            for (size_t i = 0; i < keys.size(); ++i)
+              w->values[keys[i]] = values[i];
+          }};
+}
 
 /// A provider that the test plays: what was posted waits in `posts` until it is answered.
 struct played_provider : seen_by_test, test::frozen_system {
@@ -114,29 +138,8 @@ TEST_CASE_METHOD(played_provider, "a provider is asked once for a text", "[caf]"
 }
 
 TEST_CASE_METHOD(played_provider, "no tenant finds in a cache what another embedded", "[caf]") {
-  struct shared_world {
-    std::map<std::string, std::string> values;
-    std::vector<std::string> asked;
-  };
   auto world = std::make_shared<shared_world>();
-  auto shared = spawn(
-      [](shared_cache_actor::pointer,
-         const std::shared_ptr<shared_world>& w) -> shared_cache_actor::behavior_type {
-        return {[w](const context&, atom::load, const std::vector<std::string>& keys) {
-                  std::vector<std::string> found;
-                  for (auto& x : keys) {
-                    w->asked.push_back(x);
-                    found.push_back(w->values[x]);
-                  }
-                  return found;
-                },
-                [w](const context&, atom::write, const std::vector<std::string>& keys,
-                    const std::vector<std::string>& values) {
-                  for (size_t i = 0; i < keys.size(); ++i)
-                    w->values[keys[i]] = values[i];
-                }};
-      },
-      world);
+  auto shared = spawn(fake_cache, world);
   auto acme = tenant_number("acme"), umbra = tenant_number("umbra");
   auto actor = start({}, shared);
   request(actor, "abc", acme);
@@ -157,6 +160,36 @@ TEST_CASE_METHOD(played_provider, "no tenant finds in a cache what another embed
   request(other, "abc", tenant_number("fourth"));
   CHECK(posts.size() == 1);
   serve(next());
+}
+
+TEST_CASE_METHOD(played_provider, "what is damaged in a shared cache is not there", "[caf]") {
+  auto world = std::make_shared<shared_world>();
+  auto shared = spawn(fake_cache, world);
+  auto actor = start({}, shared);
+  request(actor, "abc");
+  serve(next());
+  REQUIRE(world->values.size() == 1);
+  auto& kept = world->values.begin()->second;
+  SECTION("cut short") {
+    kept.resize(sizeof(float));
+  }
+  SECTION("of numbers that are too large") {
+    vector huge{3e38F, 3e38F};
+    std::memcpy(kept.data(), huge.data(), kept.size());
+  }
+  SECTION("of no numbers") {
+    vector none{std::nanf(""), 1};
+    std::memcpy(kept.data(), none.data(), kept.size());
+  }
+  // Another node, which does not know yet how long vectors are.
+  auto other = start({}, shared);
+  request(other, "abc");
+  REQUIRE(posts.size() == 1);
+  serve(next());
+  CHECK(**answers[1] == **answers[0]);
+  request(other, "abcd");
+  serve(next());
+  CHECK(*answers[2]);
 }
 
 TEST_CASE_METHOD(played_provider, "texts that wait for a place go together", "[caf]") {

@@ -100,3 +100,36 @@ TEST_CASE_METHOD(summary_fixture, "a session that forgets drops its summary too"
   talk(s, 1);
   CHECK(instructions().find("in short") == std::string::npos);
 }
+
+TEST_CASE_METHOD(summary_fixture,
+                 "a summary says when its lines were read, which are read again if "
+                 "it is refused") {
+  world->as_of = 7;
+  auto s = start_session();
+  talk(s, 3);
+  CHECK(world->recents == 1);
+  world->summary_refused = true;
+  talk(s, 1);
+  CHECK(world->summaries_as_of == std::vector<uint64_t>{7});
+  world->summary_refused = false;
+  world->as_of = 9;
+  talk(s, 1);
+  CHECK(world->recents == 2);
+  talk(s, 4);
+  CHECK(world->recents == 2);
+  REQUIRE(world->summaries_as_of.size() == 2);
+  CHECK(world->summaries_as_of.back() == 9);
+}
+
+TEST_CASE_METHOD(summary_fixture,
+                 "a session that starts with a kept context knows when its lines were read") {
+  world->as_of = 7;
+  auto known = std::make_unique<conversation_context>();
+  known->as_of = 5;
+  auto place = std::make_shared<session_place>(session_key{{"default", "ada"}, "talk"});
+  place->context = std::move(known);
+  auto s = spawn(session, parts, shard, false, place);
+  talk(s, 4);
+  CHECK(world->recents == 0);
+  CHECK(world->summaries_as_of == std::vector<uint64_t>{5});
+}

@@ -46,7 +46,7 @@ played_embedding::behavior_type provider(played_embedding::pointer self, fake_pr
 struct embedding_fixture : test::frozen_system {
   embedding_fixture() {
     home = spawn(shard, shard_options{}, spawn(writer, &store), spawn(reader, &store),
-                 embedding_actor{teller}, std::make_shared<memory_account>());
+                 embedding_actor{teller}, std::make_shared<memory_account>(), uint64_t{1});
   }
 
   void answer(std::variant<vectors, failure> what) {

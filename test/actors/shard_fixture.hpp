@@ -12,7 +12,7 @@ struct shard_fixture : test::frozen_system {
                  embed_function{[](std::string_view text) {
                    return std::vector<float>{static_cast<float>(text.size()), 1};
                  }},
-                 account);
+                 account, uint64_t{7});
   }
 
   using receipt =

@@ -21,6 +21,15 @@ TEST_CASE_METHOD(shard_fixture,
   CHECK(store.rows[0].seq == 1);
 }
 
+TEST_CASE_METHOD(shard_fixture, "what is written bears the epoch that the shard serves under") {
+  remember("a", "tea");
+  caf::anon_send(home, flow(), atom::forget_v, owner_key{"default", "ada"});
+  run();
+  REQUIRE(store.writes.size() == 2);
+  CHECK(store.writes[0].write.epoch == 7);
+  CHECK(store.writes[1].write.epoch == 7);
+}
+
 TEST_CASE_METHOD(shard_fixture, "a memory without an id gets one, and they sort by time") {
   auto first = remember("", "tea");
   store.commit();
@@ -244,7 +253,7 @@ TEST_CASE_METHOD(shard_fixture, "what a client that is gone has left waiting is 
 TEST_CASE_METHOD(shard_fixture, "owners leave where the node holds too much") {
   account = std::make_shared<memory_account>(memory_account::no_limit, 1 << 20, 0);
   auto pressed = spawn(shard, shard_options{}, spawn(writer, &store), spawn(reader, &store),
-                       shard_embedder{}, account);
+                       shard_embedder{}, account, uint64_t{1});
   for (int i = 0; i < 1000; ++i) {
     memory_query q;
     q.owner = {"default", std::to_string(i)};

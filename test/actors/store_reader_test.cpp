@@ -45,7 +45,7 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_double>*, std::vect
         return refuse;
       },
       [=](const context&, atom::summarise, const owner_key&, const summary_record&,
-          int64_t) -> caf::result<bool> { return refuse; },
+          uint64_t) -> caf::result<bool> { return refuse; },
       [out](const context&, atom::loaded, memory_write& x, failure& why) {
         out->push_back({std::move(x), std::move(why)});
       },

@@ -32,7 +32,9 @@ struct turn_world {
   bool journal_fails = false, journal_silent = false;
   std::vector<turn_record> records;
   std::vector<summary_record> summaries;
+  std::vector<uint64_t> summaries_as_of;
   summary_record before;
+  uint64_t as_of = 1;
   bool summary_refused = false;
   std::map<uint64_t, turn_reply> replies;
   std::map<uint64_t, failure> failures;
@@ -148,7 +150,7 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       [=](const context& ctx, atom::recent, const owner_key&, const std::string&, uint32_t) {
         w->deadlines["recent"] = ctx.deadline;
         ++w->recents;
-        return conversation_end{w->recent, w->before};
+        return conversation_end{w->recent, w->before, w->as_of};
       },
       [=](const context&, atom::journal, const turn_opening& x) -> caf::result<turn_found> {
         if (w->journal_fails)
@@ -164,8 +166,9 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
           found.what = turn_found::kind::conflict;
         return found;
       },
-      [=](const context&, atom::summarise, const owner_key&, summary_record& x, int64_t) {
+      [=](const context&, atom::summarise, const owner_key&, summary_record& x, uint64_t as_of) {
         w->summaries.push_back(std::move(x));
+        w->summaries_as_of.push_back(as_of);
         return !w->summary_refused;
       },
       [](const context&, atom::loaded, const memory_write&, const failure&) {},

@@ -52,6 +52,14 @@ arguments read_arguments(const std::vector<std::string>& from) {
 int main(int argc, char** argv) {
   auto with = read_arguments({argv + std::min(argc, 1), argv + argc});
   auto failed = false;
+  auto told = [&](const std::string& whose, bool sockets, size_t users, const load_result& x) {
+    auto troubles = x.troubles();
+    if (troubles.empty())
+      return;
+    failed = true;
+    std::cerr << fmt::format("load_bench: {}, {} users over {}:\n{}", whose, users,
+                             sockets ? "WebSockets" : "HTTP", troubles);
+  };
   for (auto sockets : {false, true}) {
     for (auto users : with.users) {
       auto turns = load(with.node, users, with.seconds, sockets);
@@ -62,13 +70,11 @@ int main(int argc, char** argv) {
                  R"("bare":{:.0f},"bare_p99_ms":{:.2f},"ratio":{:.3f}}})"
                  "\n",
                  sockets ? "websocket" : "http", users, turns.per_second, turns.p50, turns.p99,
-                 turns.refused, turns.errors, turns.body, bare.per_second, bare.p99,
+                 turns.refused, turns.failures.sum(), turns.body, bare.per_second, bare.p99,
                  bare.per_second > 0 ? turns.per_second / bare.per_second : 0);
       std::fflush(stdout);
-      if (turns.errors > 0) {
-        std::cerr << "load_bench: last error: " << turns.last_error << '\n';
-        failed = true;
-      }
+      told("the node", sockets, users, turns);
+      told("the bare server", sockets, users, bare);
     }
   }
   return failed ? 1 : 0;

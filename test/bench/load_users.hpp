@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <vector>
 
 #include "messages/frontend.hpp"
@@ -8,6 +9,48 @@
 #include "test/bench/talk.hpp"
 
 namespace sotto::bench {
+
+/// What went wrong, by reason.
+class failure_counts {
+public:
+  void add(std::string_view why) {
+    constexpr size_t most_reasons = 20, longest = 160;
+    ++sum_;
+    std::string reason{why.substr(0, longest)};
+    if (reasons_.size() >= most_reasons && !reasons_.contains(reason))
+      reason = "for other reasons";
+    ++reasons_[reason];
+  }
+
+  size_t sum() const { return sum_; }
+
+  /// One line a reason, the most frequent first.
+  std::string text() const {
+    std::vector<std::pair<size_t, std::string>> sorted;
+    for (auto& [why, n] : reasons_)
+      sorted.emplace_back(n, why);
+    std::sort(sorted.rbegin(), sorted.rend());
+    std::string result;
+    for (auto& [n, why] : sorted)
+      result += fmt::format("  {} x {}\n", n, why);
+    return result;
+  }
+
+private:
+  std::map<std::string, size_t> reasons_;
+  size_t sum_ = 0;
+};
+
+/// Why a reply is none: its status, and what its error says.
+inline std::string reason_of(const http_client::answer& x) {
+  if (x.status == 0)
+    return std::string{x.text};
+  constexpr std::string_view field = R"("message":")";
+  auto body = x.text.substr(std::min(x.head, x.text.size()));
+  if (auto at = body.find(field); at != std::string_view::npos)
+    body = body.substr(at + field.size(), body.find('"', at + field.size()) - at - field.size());
+  return fmt::format("status {}: {}", x.status, body);
+}
 
 /// What all users of one run write into.
 struct tally {
@@ -17,9 +60,10 @@ struct tally {
   size_t turns = 0;
   std::vector<double> took;
   size_t refused = 0;
-  size_t errors = 0;
+  /// Turns that were sent and have no answer yet.
+  size_t under_way = 0;
+  failure_counts failures;
   size_t bytes = 0;
-  std::string last_error;
 
   void replied(steady::time_point since, size_t size) {
     ++turns;
@@ -28,38 +72,45 @@ struct tally {
     took.push_back(seconds_since(since));
     bytes += size;
   }
-  void failed(std::string_view why) {
-    ++errors;
-    last_error = why.substr(0, 400);
-  }
+  void failed(std::string_view why) { failures.add(why); }
 };
 
-/// One user with a connection of its own, or with a new one for each turn: says something, waits
-/// for the reply, goes on.
+/// Who says the next turn; the argument is the number of the connection.
+using naming = std::function<std::string(size_t)>;
+
+inline std::string own_name(size_t number) {
+  return fmt::format("bench-{}", number);
+}
+
+/// A connection that is kept, or a new one for each turn: says something, waits for the reply, goes
+/// on.
 class http_user : public std::enable_shared_from_this<http_user> {
 public:
-  http_user(asio::io_context& io, const tcp::endpoint& to, size_t number, tally& counts, bool anew)
-      : connection_(std::make_shared<http_client>(io, to)), name_(fmt::format("bench-{}", number)),
+  http_user(asio::io_context& io, const tcp::endpoint& to, size_t number, tally& counts, bool anew,
+            naming name)
+      : connection_(std::make_shared<http_client>(io, to)), name_(std::move(name)), number_(number),
         counts_(counts), talk_(number), anew_(anew) {}
 
   void say() {
     if (counts_.over)
       return connection_->close();
     since_ = steady::now();
+    ++counts_.under_way;
     connection_->send(
-        turn_request_text(name_, talk_.next()),
+        turn_request_text(name_(number_), talk_.next()),
         [self = shared_from_this()](const http_client::answer& x) { self->replied(x); });
   }
 
 private:
   void replied(const http_client::answer& x) {
     constexpr unsigned ok = 200, overloaded = 429;
+    --counts_.under_way;
     if (x.status == ok && x.text.find("\"choices\"") != std::string_view::npos)
       counts_.replied(since_, x.text.size() - x.head);
     else if (x.status == overloaded)
       counts_.refused += counts_.counting ? 1 : 0;
     else
-      counts_.failed(x.text);
+      counts_.failed(reason_of(x));
     if (anew_)
       connection_->reset();
     if (x.status != 0)
@@ -67,7 +118,8 @@ private:
   }
 
   std::shared_ptr<http_client> connection_;
-  std::string name_;
+  naming name_;
+  size_t number_;
   tally& counts_;
   talk talk_;
   bool anew_;
@@ -111,6 +163,7 @@ private:
 
   void say(size_t i) {
     since_[i] = steady::now();
+    ++counts_.under_way;
     nlohmann::json call{
         {"type", "say"},
         {"body", {{"user", fmt::format("socket-{}", first_ + i)}, {"text", talk_.next()}}},
@@ -158,16 +211,25 @@ private:
                != std::errc{}
         || i >= users_)
       return counts_.failed("an answer without its call's name");
+    --counts_.under_way;
     if (frame.ends_with("\xa5reply"))
       counts_.replied(since_[i], frame.size());
     else if (frame.find("overloaded") != std::string_view::npos)
       counts_.refused += counts_.counting ? 1 : 0;
     else
-      counts_.failed("an answer that is no reply");
+      counts_.failed("no reply: " + printable(frame));
     if (counts_.over)
       ++ended_;
     else
       say(i);
+  }
+
+  /// What can be read of a frame.
+  static std::string printable(std::string_view frame) {
+    std::string result;
+    for (char c : frame.substr(0, 200))
+      result += c >= ' ' && c < '\x7f' ? c : '.';
+    return result;
   }
 
   websocket::stream<beast::tcp_stream> stream_;
@@ -186,16 +248,27 @@ private:
 struct load_result {
   double per_second = 0;
   double p50 = 0, p99 = 0; // ms
-  size_t refused = 0, errors = 0;
+  size_t refused = 0;
   size_t body = 0;  // mean size in bytes
   size_t turns = 0; // all, also those before and after the measurement
-  std::string last_error;
+  size_t unanswered = 0;
+  failure_counts failures;
+
+  /// What went wrong, in lines; nothing where nothing did.
+  std::string troubles() const {
+    auto text = failures.text();
+    if (unanswered > 0)
+      text += fmt::format("  {} x not answered in ten seconds\n", unanswered);
+    if (per_second <= 0)
+      text += fmt::format("  no turn was completed; {} were refused\n", refused);
+    return text;
+  }
 };
 
 /// Lets `users` talk for `seconds`, after a second to warm up; over HTTP the first `anew` of them
-/// connect anew for each turn.
+/// connect anew for each turn, and `name` says who they are.
 inline load_result load(const tcp::endpoint& to, size_t users, double seconds, bool sockets,
-                        size_t anew = 0) {
+                        size_t anew = 0, const naming& name = own_name) {
   asio::io_context io{1};
   tally counts;
   if (sockets)
@@ -204,7 +277,7 @@ inline load_result load(const tcp::endpoint& to, size_t users, double seconds, b
           ->start();
   else
     for (size_t i = 0; i < users; ++i)
-      std::make_shared<http_user>(io, to, i, counts, i < anew)->say();
+      std::make_shared<http_user>(io, to, i, counts, i < anew, name)->say();
   io.run_for(std::chrono::seconds{1});
   counts.counting = true;
   auto start = steady::now();
@@ -216,8 +289,8 @@ inline load_result load(const tcp::endpoint& to, size_t users, double seconds, b
   io.run_for(std::chrono::seconds{10}); // the turns under way
   load_result x;
   x.refused = counts.refused;
-  x.errors = counts.errors;
-  x.last_error = counts.last_error;
+  x.failures = counts.failures;
+  x.unanswered = counts.under_way;
   x.turns = counts.turns;
   auto& took = counts.took;
   if (took.empty())

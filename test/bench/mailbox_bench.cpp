@@ -81,6 +81,21 @@ void chains(caf::actor_system& sys, node_services& services, size_t count, size_
     caf::anon_send_exit(x, caf::exit_reason::kill);
 }
 
+/// A trace is looked up in a full ring, as `GET /v1/traces/{id}` does.
+void find_traces() {
+  constexpr uint64_t ring = 65'536, lookups = 500;
+  recorder flows{ring};
+  message_record x;
+  for (x.ctx.trace_lo = 1; x.ctx.trace_lo <= ring; ++x.ctx.trace_lo)
+    flows.record(x);
+  size_t found = 0;
+  auto start = steady::now();
+  for (uint64_t i = 1; i <= lookups; ++i)
+    found += flows.find(0, i).size();
+  std::cout << R"({"name":"trace_lookup","unit":"us","value":)"
+            << seconds_since(start) * 1e6 / lookups << R"(,"found":)" << found << "}\n";
+}
+
 } // namespace
 
 int main() {
@@ -93,4 +108,5 @@ int main() {
     one_way(sys, *services, 1000, 1'000'000);
     chains(sys, *services, 100, 10, 100'000);
   }
+  find_traces();
 }

@@ -185,7 +185,7 @@ private:
     owners.max_bytes = owners_bytes;
     auto make_shard = [this, owners, writer, reader, embed](caf::actor_system& system) {
       return system.spawn<caf::lazy_init>(shard, owners, writer, reader, shard_embedder{embed},
-                                          memory);
+                                          memory, uint64_t{0});
     };
     for (uint32_t i = 0; i < partitions; ++i)
       homes_.push_back(keep(system_->spawn<caf::lazy_init>(

@@ -30,6 +30,11 @@ public:
       idle_.push_back(std::make_shared<http_client>(io, to));
   }
 
+  /// Who says the turn of this number.
+  static std::string user_of(size_t level, size_t number) {
+    return fmt::format("{}-{}", level_names[level], number % users);
+  }
+
   void offer(steady::time_point meant) {
     ++offered_;
     waiting_.push_back(meant);
@@ -48,8 +53,7 @@ public:
       waiting_.pop_front();
       auto at = std::move(idle_.back());
       idle_.pop_back();
-      auto user = fmt::format("{}-{}", level_names[level_], number_++ % users);
-      at->send(turn_request_text(user, talk_.next(), headers_),
+      at->send(turn_request_text(user_of(level_, number_++), talk_.next(), headers_),
                [this, at, meant](const http_client::answer& x) { replied(at, meant, x); });
       if (patience_)
         given_up_.emplace_back(now + *patience_, at);

@@ -1,9 +1,14 @@
 // Checks a cluster from outside: writers who retry until they are answered, while nodes are killed,
-// paused and restarted; then every acknowledged write must be there exactly once and in order. Knows
-// the public protocol, DIR/nodes.json and scripts/cluster alone.
-//   node test/e2e/checker.mjs --data DIR [--seconds 600] [--users 24] [--faults kill,pause,restart,drain]
-//     [--every 12] [--seed 1]
-// `longest` of what it prints are the longest waits, with what each try of them got and when.
+// paused, cut off and restarted; then every acknowledged write must be there exactly once and in order.
+// Knows the public protocol, DIR/nodes.json and scripts/cluster alone.
+//   node test/e2e/checker.mjs --data DIR [--seconds 600] [--users 24] [--faults kill,pause,restart,cut]
+//     [--every 12] [--seed 1] [--patience 2]
+// `cut` takes a cluster that was started with --apart yes. A writer behaves as a frontend should: it
+// stays with a gateway; a call that has no answer after `patience` seconds, or whose WebSocket gives no
+// pong for half of that, goes on at another gateway with the same key. What it prints of `waits`: of
+// calls that failed at first or took over half a second, by the fault that they fell into; `own` are
+// those that were tried at the faulty node itself. A user lives in one partition, so these are
+// partitions' too. `longest` are the longest, with what each try of them got and when.
 import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
@@ -35,32 +40,42 @@ async function request(url, method, body, key, ms) {
   return JSON.parse(text)
 }
 
+/** Of a WebSocket, in the time that a call may take. */
+const beats = 8
+
 /** One call over a WebSocket of its own life: opened when needed, dropped when anything fails. */
 class Socket {
   async call(url, type, body, ms) {
     if (this.url !== url || this.ws?.readyState !== WebSocket.OPEN) await this.#open(url, ms)
     const id = (this.next = (this.next ?? 0) + 1)
     return new Promise((done, fail) => {
+      let unanswered = 0
+      const beat = setInterval(() => {
+        if (++unanswered > beats / 2) drop('no pong in time')
+        else this.ws.ping()
+      }, ms / beats)
       const end = (f, x) => {
         clearTimeout(timer)
-        this.ws?.off('message', heard)
-        this.ws?.off('close', closed)
+        clearInterval(beat)
+        for (const [what, by] of heard) this.ws?.off(what, by)
         f(x)
       }
       const drop = (why) => {
         this.ws?.terminate()
         end(fail, new Error(why))
       }
-      const heard = (bytes) => {
-        const x = JSON.parse(bytes.toString('utf8'))
-        if (x.id !== id || x.type === 'token') return
-        if (x.type === 'error') end(fail, new Error(JSON.stringify(x.body).slice(0, 200)))
-        else end(done, x.body)
-      }
-      const closed = () => end(fail, new Error('the socket closed'))
+      const heard = Object.entries({
+        pong: () => (unanswered = 0),
+        close: () => end(fail, new Error('the socket closed')),
+        message: (bytes) => {
+          const x = JSON.parse(bytes.toString('utf8'))
+          if (x.id !== id || x.type === 'token') return
+          if (x.type === 'error') end(fail, new Error(JSON.stringify(x.body).slice(0, 200)))
+          else end(done, x.body)
+        },
+      })
       const timer = setTimeout(() => drop('no answer in time'), ms)
-      this.ws.on('message', heard)
-      this.ws.on('close', closed)
+      for (const [what, by] of heard) this.ws.on(what, by)
       this.ws.send(JSON.stringify({ id, type, body }))
     })
   }
@@ -93,7 +108,6 @@ export class Checker {
       name: `checker-${seed}-${i}`, turns: [], memories: [], socket: i % 2 ? new Socket() : null,
     }))
     this.waits = []
-    this.waitsElsewhere = []
     this.longest = []
     this.failed = 0
     this.retries = 0
@@ -118,32 +132,55 @@ export class Checker {
       .then((x) => x.choices[0].message.content)
   }
 
-  /** Tries until it is acknowledged; another gateway each time. Notes how long nobody answered. */
-  async insist(what) {
+  /** The user's gateway; for a new call now and then another. */
+  gateway(user, anew) {
+    if (!this.urls.includes(user.at) || (anew && this.chance() < 0.1)) this.goOn(user)
+    return user.at
+  }
+
+  /** Leaves a gateway, for those that did not fail this user lately. */
+  goOn(user) {
+    const others = this.urls.filter((x) => x !== user.at)
+    const good = others.filter((x) => !(user.failed?.get(x) > performance.now() - 3000))
+    user.at = this.pick(good.length ? good : others.length ? others : this.urls)
+  }
+
+  /** Tries until it is acknowledged; at another gateway when one fails. Notes how long that took. */
+  async insist(user, what) {
     const start = performance.now()
-    const story = []
-    let hung = false
+    const story = [], asked = new Set()
     for (let tries = 0; ; ++tries) {
-      const url = this.pick(this.urls)
+      const url = this.gateway(user, tries === 0)
       const at = performance.now()
+      asked.add(url)
       try {
         const x = await what(url)
         const ms = performance.now() - start
-        if (tries > 0) this.waits.push(ms)
-        // Also what was held by a gateway and answered at the first try.
-        if ((tries > 0 || ms > 1000) && !hung && url !== this.stopped) this.waitsElsewhere.push(ms)
-        this.note(performance.now() - start, story, url, at)
+        if (tries > 0 || ms > 500) this.wait(user, start, ms, asked)
+        this.note(ms, story, url, at)
         return x
       } catch (why) {
         this.last = why.message
-        hung ||= url === this.stopped || url === this.wasStopped
         story.push(`${url.slice(-4)} after ${Math.round(performance.now() - at)} ms: ${why.cause?.code ?? why.message}`.slice(0, 160))
         ++this.retries
         if (tries === 0) ++this.failed
         if (performance.now() - start > 120_000) throw new Error(`given up after 120 s: ${why.message}`)
+        ;(user.failed ??= new Map()).set(url, performance.now())
+        this.goOn(user)
         await pause(20)
       }
     }
+  }
+
+  /** Of the last fault that had begun when the wait ended, if that was not over for long when it began. */
+  wait(user, start, ms, asked) {
+    const fault = this.faults.at(-1)
+    const caused = fault && (fault.over ?? Infinity) + 5_000 > start && fault.began < start + ms
+    const own = Boolean(caused && asked.has(fault.http))
+    this.waits.push({ kinds: caused ? [fault.kind, ...(fault.way ? [`${fault.kind} ${fault.way}`] : [])] : ['none'], own, ms })
+    if (!caused) return
+    fault.waited.add(user.name)
+    fault.longest = Math.max(fault.longest, Math.round(ms))
   }
 
   /** Keeps the longest calls, answered at the first try or later. */
@@ -162,16 +199,16 @@ export class Checker {
   async write(user) {
     for (let n = 0; !this.stopping; ++n) {
       const text = `${user.name} says line ${n}`
-      const reply = await this.insist((url) => this.say(user, url, text, `${user.name}-${n}`))
+      const reply = await this.insist(user, (url) => this.say(user, url, text, `${user.name}-${n}`))
       user.turns.push({ text, reply })
       if (n % 3 === 0) {
         const id = `note-${n}`
         const note = `${user.name} noted ${n}`
-        await this.insist((url) => request(`${url}/v1/memories`, 'POST', { user: user.name, id, text: note }, '', this.patience))
+        await this.insist(user, (url) => request(`${url}/v1/memories`, 'POST', { user: user.name, id, text: note }, '', this.patience))
         user.memories.push({ id, text: note })
       }
       if (n % 5 === 0) {
-        const again = await this.insist((url) => this.say(user, url, text, `${user.name}-${n}`))
+        const again = await this.insist(user, (url) => this.say(user, url, text, `${user.name}-${n}`))
         if (again !== reply) ++this.differing
       }
     }
@@ -196,29 +233,32 @@ export class Checker {
   async strike(kind) {
     const victim = this.pick(this.names)
     const of = () => this.nodes().find((x) => x.name === victim)
-    const at = performance.now()
-    const when = new Date().toISOString().slice(14, 23)
+    // One that was held up may end itself long after.
+    if (!of() || !alive(of().pid)) await this.cluster('start-node', victim)
+    const { pid, http } = of()
+    const fault = { kind, victim, http, at: new Date().toISOString().slice(14, 23), began: performance.now(),
+      longest: 0, waited: new Set() }
+    this.faults.push(fault)
+    const some = () => pause(1000 + this.chance() * 7000)
     if (kind === 'kill') {
-      process.kill(of().pid, 'SIGKILL')
+      process.kill(pid, 'SIGKILL')
       await pause(4000 + this.chance() * 3000)
-      await this.cluster('start-node', victim)
     } else if (kind === 'pause') {
-      const { pid, http } = of()
       process.kill(pid, 'SIGSTOP')
-      this.stopped = http
-      await pause(1000 + this.chance() * 7000)
+      await some()
       process.kill(pid, 'SIGCONT')
-      this.stopped = undefined
-      this.wasStopped = http
-      await pause(3000)
-      this.wasStopped = undefined
-      // It may have ended itself, as it must where it cannot be sure.
-      if (!alive(pid)) await this.cluster('start-node', victim)
+    } else if (kind === 'cut') {
+      fault.way = this.pick(['out', 'in', 'both'])
+      await this.cluster('cut', victim, '--way', fault.way)
+      await some()
+      await this.cluster('heal', victim)
     } else if (kind === 'restart') {
       await this.cluster('stop-node', victim)
-      await this.cluster('start-node', victim)
-    }
-    this.faults.push({ kind, victim, at: when, took: Math.round(performance.now() - at) })
+    } else throw new Error(`there is no fault ${kind}`)
+    if (kind === 'pause' || kind === 'cut') await pause(3000)
+    // One that was paused or cut off may have ended itself, as it must where it cannot be sure.
+    if (!alive(pid)) await this.cluster('start-node', victim)
+    fault.over = performance.now()
   }
 
   /** All lines of a user, in order. */
@@ -226,7 +266,7 @@ export class Checker {
     const all = []
     for (let after = ''; ; ) {
       const query = `user=${encodeURIComponent(user.name)}&limit=1000${after && `&after=${encodeURIComponent(after)}`}`
-      const page = await this.insist((url) => request(`${url}/v1/memories?${query}`, 'GET', null, '', this.patience))
+      const page = await this.insist(user, (url) => request(`${url}/v1/memories?${query}`, 'GET', null, '', this.patience))
       all.push(...page.results)
       if (!page.next || page.next === after || page.results.length === 0) return all
       after = page.next
@@ -253,21 +293,29 @@ export class Checker {
     return wrong
   }
 
-  summary() {
+  /** By kind of fault; `own` of those who asked the faulty node itself. */
+  waitsByKind() {
     const parts = (of) => {
-      const waits = [...of].sort((a, b) => a - b)
+      const waits = of.map((x) => x.ms).sort((a, b) => a - b)
       const part = (p) => Math.round(waits[Math.min(waits.length - 1, Math.floor(waits.length * p))] ?? 0)
-      return { p50: part(0.5), p99: part(0.99), max: part(1) }
+      return { calls: waits.length, p50_ms: part(0.5), p99_ms: part(0.99), max_ms: part(1) }
     }
+    const kinds = [...new Set(this.waits.flatMap((x) => x.kinds))].sort()
+    return Object.fromEntries(kinds.map((kind) => {
+      const of = this.waits.filter((x) => x.kinds.includes(kind))
+      return [kind, { own: parts(of.filter((x) => x.own)), others: parts(of.filter((x) => !x.own)) }]
+    }))
+  }
+
+  summary() {
     return {
       turns: this.users.reduce((n, x) => n + x.turns.length, 0),
       memories: this.users.reduce((n, x) => n + x.memories.length, 0),
       failed_at_first: this.failed,
       retries: this.retries,
-      unavailable_ms: parts(this.waits),
-      // Of those who were not connected to a stopped node itself, which says nothing until it goes on.
-      elsewhere_ms: parts(this.waitsElsewhere),
-      faults: this.faults,
+      waits: this.waitsByKind(),
+      faults: this.faults.map(({ kind, way, victim, at, began, over, longest, waited }) =>
+        ({ kind, way, victim, at, took_ms: Math.round(over - began), users_waited: waited.size, longest_ms: longest })),
       longest: this.longest,
     }
   }
@@ -288,13 +336,15 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       data: { type: 'string' }, seconds: { type: 'string', default: '600' },
       users: { type: 'string', default: '24' }, seed: { type: 'string', default: '1' },
       every: { type: 'string', default: '12' }, faults: { type: 'string', default: 'kill,pause,restart' },
+      patience: { type: 'string', default: '2' },
     },
   })
   if (!values.data) {
     console.error('checker: --data DIR of scripts/cluster is needed')
     process.exit(2)
   }
-  const checker = new Checker({ data: values.data, users: +values.users, seed: +values.seed })
+  const checker = new Checker({ data: values.data, users: +values.users, seed: +values.seed,
+    patience: values.patience * 1000 })
   checker.start()
   const end = Date.now() + values.seconds * 1000
   while (Date.now() < end) {

@@ -1,24 +1,10 @@
-// Links that are cut in one direction only. Every node has a network namespace of its own, all of
-// them within one that this test makes by running itself again inside it: nothing of it is seen
-// outside, and nothing is left when it ends.
+// Links that are cut in one direction only. Every node has a network namespace of its own.
 import assert from 'node:assert/strict'
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { Checker } from './checker.mjs'
 import { Cluster } from './cluster_nodes.mjs'
 import { pause, until } from './node.mjs'
-
-const inside = process.env.SOTTO_TEST_INSIDE === '1'
-const apart = ['--net', '--mount']
-
-/** Why there can be no namespaces here; empty where there can. */
-function missing() {
-  const probe = 'ip link add probe type bridge && ip link add x type veth peer name y'
-  const done = spawnSync('unshare', [...apart, 'sh', '-c', probe], { encoding: 'utf8' })
-  return done.status === 0 ? '' : `network namespaces are not to be had here: ${done.error?.message ?? done.stderr.trim()}`
-}
+import { testInOwnNetwork } from './own_network.mjs'
 
 const ip = (...args) => execFileSync('ip', args)
 const address = (i) => `10.77.0.${i}`
@@ -53,54 +39,40 @@ class Place {
   }
 }
 
-if (!inside)
-  test('links that are cut in one direction', async (t) => {
-    const why = missing()
-    if (why) return t.skip(why)
-    const { NODE_TEST_CONTEXT, ...env } = process.env
-    const child = spawn('unshare', [...apart, process.execPath, '--test-force-exit', fileURLToPath(import.meta.url)],
-      { env: { ...env, SOTTO_TEST_INSIDE: '1' }, stdio: ['ignore', 'pipe', 'inherit'] })
-    let said = ''
-    child.stdout.setEncoding('utf8').on('data', (x) => (said += x))
-    const [code] = await once(child, 'close')
-    for (const x of said.match(/diagnostic: .*/g) ?? []) t.diagnostic(x)
-    assert.equal(code, 0, said)
-  })
-else
-  test('a link that is cut in one direction loses nothing, and nobody is taken over for it', async (t) => {
-    ip('link', 'set', 'lo', 'up')
-    ip('link', 'add', 'br0', 'type', 'bridge')
-    ip('addr', 'add', `${address(254)}/24`, 'dev', 'br0')
-    ip('link', 'set', 'br0', 'up')
-    const places = { n1: await Place.open(t, 1), n2: await Place.open(t, 2), n3: await Place.open(t, 3) }
-    const cluster = await Cluster.open(t, { set: ['cluster.hold=2s', 'gateway.open=true'] })
-    await Promise.all(Object.entries(places).map(([name, x], i) =>
-      cluster.start(name, { prefix: x.enter, host: address(i + 1), port: 7700 })))
-    const third = (n) => n >= 85
-    await cluster.settled('n1', { n1: third, n2: third, n3: third })
-    const linked = async () => (await cluster.linked('n1', 'n2')) && (await cluster.linked('n2', 'n1'))
-    await until('n1 and n2 are linked', linked)
-    const epochs = async () => (await cluster.view('n3')).partitions.map((p) => `${p.node} ${p.epoch}`).join()
-    for (const [from, to, i] of [['n1', 'n2', 2], ['n2', 'n1', 1]]) {
-      const before = await epochs()
-      const checker = new Checker({ data: cluster.data, users: 8, seed: 30 + i, patience: 4000 })
-      checker.start()
-      await pause(500)
-      const was = performance.now()
-      places[from].cut(i)
-      await until(`${from} and ${to} know`, async () =>
-        (await cluster.linked('n1', 'n2')) === false && (await cluster.linked('n2', 'n1')) === false)
-      console.log(`diagnostic: ${from} -> ${to} is cut: known after ${Math.round(performance.now() - was)} ms`)
-      // A lost link is no reason to take anything from anybody, for longer than any lease.
-      await pause(4000)
-      assert.ok((await epochs()) === before, 'a partition changed its owner')
-      assert.equal(await cluster.figure('n1', 'sotto_link_up', 'peer="n2"'), 0)
-      places[from].heal(i)
-      await until('they are linked again', linked)
-      await pause(300)
-      await until('enough was said', () => checker.summary().turns > 20, 60_000)
-      await checker.stop()
-      assert.deepEqual(await checker.check(), [], checker.last)
-      console.log(`diagnostic: ${JSON.stringify(checker.summary())}`)
-    }
-  })
+testInOwnNetwork('a link that is cut in one direction loses nothing, and nobody is taken over for it', import.meta.url, async (t) => {
+  ip('link', 'set', 'lo', 'up')
+  ip('link', 'add', 'br0', 'type', 'bridge')
+  ip('addr', 'add', `${address(254)}/24`, 'dev', 'br0')
+  ip('link', 'set', 'br0', 'up')
+  const places = { n1: await Place.open(t, 1), n2: await Place.open(t, 2), n3: await Place.open(t, 3) }
+  const cluster = await Cluster.open(t, { set: ['cluster.hold=2s', 'gateway.open=true'] })
+  await Promise.all(Object.entries(places).map(([name, x], i) =>
+    cluster.start(name, { prefix: x.enter, host: address(i + 1), port: 7700 })))
+  const third = (n) => n >= 85
+  await cluster.settled('n1', { n1: third, n2: third, n3: third })
+  const linked = async () => (await cluster.linked('n1', 'n2')) && (await cluster.linked('n2', 'n1'))
+  await until('n1 and n2 are linked', linked)
+  const epochs = async () => (await cluster.view('n3')).partitions.map((p) => `${p.node} ${p.epoch}`).join()
+  for (const [from, to, i] of [['n1', 'n2', 2], ['n2', 'n1', 1]]) {
+    const before = await epochs()
+    const checker = new Checker({ data: cluster.data, users: 8, seed: 30 + i, patience: 4000 })
+    checker.start()
+    await pause(500)
+    const was = performance.now()
+    places[from].cut(i)
+    await until(`${from} and ${to} know`, async () =>
+      (await cluster.linked('n1', 'n2')) === false && (await cluster.linked('n2', 'n1')) === false)
+    console.log(`diagnostic: ${from} -> ${to} is cut: known after ${Math.round(performance.now() - was)} ms`)
+    // A lost link is no reason to take anything from anybody, for longer than any lease.
+    await pause(4000)
+    assert.ok((await epochs()) === before, 'a partition changed its owner')
+    assert.equal(await cluster.figure('n1', 'sotto_link_up', 'peer="n2"'), 0)
+    places[from].heal(i)
+    await until('they are linked again', linked)
+    await pause(300)
+    await until('enough was said', () => checker.summary().turns > 20, 60_000)
+    await checker.stop()
+    assert.deepEqual(await checker.check(), [], checker.last)
+    console.log(`diagnostic: ${JSON.stringify(checker.summary())}`)
+  }
+})

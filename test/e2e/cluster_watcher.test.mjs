@@ -5,7 +5,7 @@ import fs from 'node:fs'
 import { test } from 'node:test'
 import { Checker } from './checker.mjs'
 import { Cluster } from './cluster_nodes.mjs'
-import { pause, until } from './node.mjs'
+import { pause, run, until } from './node.mjs'
 
 const third = (n) => n >= 80
 const none = (n) => n === 0
@@ -37,7 +37,11 @@ test('the place of a killed node is given up at once, that of a paused one is no
     await cluster.kill('n3')
     await cluster.settled('n1', { n1: (n) => n >= 120, n2: (n) => n >= 120, n3: none })
     t.diagnostic(`taken over after ${Math.round(performance.now() - was)} ms`)
-    assert.ok(!(await cluster.view('n1')).nodes.some((x) => x.name === 'n3'))
+    const now = await cluster.view('n1')
+    assert.ok(!now.nodes.some((x) => x.name === 'n3'))
+    assert.deepEqual(now.departures.map(({ name, why }) => [name, why]), [['n3', 'died']])
+    const { stdout } = await run(['cluster', 'status', '--url', cluster.running.get('n1').http])
+    assert.match(stdout, /^n3 +died +20\S+Z +gone$/m)
   })
 
   await t.test('started again it does not wait for a lease', async () => {
@@ -82,6 +86,8 @@ test('the place of a killed node is given up at once, that of a paused one is no
     assert.ok(!fs.existsSync(`/proc/${watcher}`))
     await cluster.settled('n1', { n1: (n) => n === 256, n3: none })
     cluster.running.delete('n3')
+    const [last] = (await cluster.view('n1')).departures
+    assert.deepEqual([last.name, last.why], ['n3', 'left'])
   })
 
   await checker.stop()

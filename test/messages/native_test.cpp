@@ -63,6 +63,9 @@ TEST_CASE("frames of frontends and nodes are read as they were written", "[nativ
   answer.body = native_leaving{};
   REQUIRE_FALSE(from_bytes(body_of(to_bytes(answer)), read));
   CHECK(std::holds_alternative<native_leaving>(read.body));
+  answer.body = native_nodes{{"10.0.0.1:7801", "10.0.0.2:7801"}};
+  REQUIRE_FALSE(from_bytes(body_of(to_bytes(answer)), read));
+  CHECK(std::get<native_nodes>(read.body).addresses.at(1) == "10.0.0.2:7801");
 }
 
 TEST_CASE("a frame that is cut off anywhere, or longer than it says, is refused", "[native]") {

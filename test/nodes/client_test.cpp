@@ -84,6 +84,38 @@ TEST_CASE("a frontend goes on with another node, and its stream where it was cut
   CHECK(with->linked_to() == second.address());
 }
 
+TEST_CASE("a frontend that knows one node learns of the others", "[native][tls]") {
+  certificate_folder files;
+  scripted_node first{files, "n1"}, second{files, "n2"}, third{files, "n3"};
+  auto with = open(bot(files, {first.address()}));
+  first.name({first.address(), "nonsense", second.address()});
+  second.name({second.address(), third.address()});
+  REQUIRE(with->say(turn()));
+  CHECK(with->linked_to() == first.address());
+  // Not while it can serve.
+  first.name({third.address(), second.address(), "nonsense"});
+  first.name({second.address(), "nonsense"});
+  memory_query query;
+  query.owner = user("ada");
+  query.text = "boats";
+  REQUIRE(with->recall(query)); // comes after what was told before
+  first.kill();
+  REQUIRE(with->say(turn()));
+  CHECK(with->linked_to() == second.address());
+  REQUIRE(with->recall(query));
+  SECTION("another is lost") {
+    second.kill();
+  }
+  SECTION("another ends, and is named no more") {
+    second.name({third.address()});
+    REQUIRE(with->recall(query));
+    second.server->leave();
+    REQUIRE(comes([&] { return with->linked_to() != second.address(); }));
+  }
+  REQUIRE(with->say(turn()));
+  CHECK(with->linked_to() == third.address());
+}
+
 TEST_CASE("a call waits for a node that is not there yet, and no longer than it is held",
           "[native][tls]") {
   certificate_folder files;

@@ -19,6 +19,9 @@ TEST_CASE("the state of a cluster is told by nodes and partitions") {
   a.lease_left = 2'000'000'000;
   a.load = {0.5, {{7, 0.25}}};
   x.members = {b, a};
+  x.departures = {{"c", "an-incarnation", "died", 1'700'000'000'000'000}};
+  b.native = "10.0.0.2:7801";
+  x.members[0] = b;
   x.partitions = {{0, "a", true, 3, "b"}, {1, "", false, 2, ""}, {2, "a", true, 1, ""}};
   auto y = to_json_value(x, {{"b", false, "", "no connection"}});
   CHECK(y["age_ms"] == 250);
@@ -33,6 +36,10 @@ TEST_CASE("the state of a cluster is told by nodes and partitions") {
   CHECK(y["nodes"][1]["link_error"] == "no connection");
   CHECK(y["partitions"][0]["moving_to"] == "b");
   CHECK(y["partitions"][1]["node"].is_null());
+  CHECK(y["nodes"][0]["native"].is_null());
+  CHECK(y["nodes"][1]["native"] == "10.0.0.2:7801");
+  CHECK(y["departures"] == json::parse(R"([{"name":"c","incarnation":"an-incarnation","why":"died",
+                            "at":"2023-11-14T22:13:20Z"}])"));
 }
 
 TEST_CASE("a drain names its node") {

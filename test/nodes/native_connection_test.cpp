@@ -1,3 +1,6 @@
+#include <algorithm>
+
+#include "nodes/native_port.hpp"
 #include "runtime/message_bytes.hpp"
 #include "test/nodes/native_fixture.hpp"
 
@@ -50,6 +53,53 @@ TEST_CASE("a frontend says who it is before all else, and once", "[native]") {
     CHECK(has(x.channel->why(), "protocols"));
     CHECK(x.channel->closed);
   }
+}
+
+TEST_CASE("a frontend is told where the nodes are, and when that changes", "[native]") {
+  native_fixture f;
+  f.places = std::make_shared<native_places>();
+  f.places->set({"a:1", "b:1", "c:1"});
+  auto x = f.welcome(), y = f.welcome();
+  auto* first = x.channel->last<native_nodes>();
+  REQUIRE(first);
+  CHECK(std::ranges::is_permutation(first->addresses, f.places->all()));
+  // Frontends that lose the same node do not all go to the same one.
+  REQUIRE(y.channel->last<native_nodes>());
+  CHECK(y.channel->last<native_nodes>()->addresses != first->addresses);
+  f.places->set({"b:1"});
+  caf::anon_send<caf::message_priority::high>(x.actor, context{}, atom::members_v);
+  f.run();
+  CHECK(x.channel->last<native_nodes>()->addresses == std::vector<std::string>{"b:1"});
+  SECTION("not in the protocol before") {
+    auto old = f.open();
+    native_hello hello;
+    hello.newest = 1;
+    f.send(old, hello);
+    REQUIRE(old.channel->last<native_welcome>());
+    CHECK(old.channel->last<native_welcome>()->protocol == 1);
+    caf::anon_send<caf::message_priority::high>(old.actor, context{}, atom::members_v);
+    f.run();
+    CHECK_FALSE(old.channel->last<native_nodes>());
+  }
+  SECTION("not before it said who it is") {
+    auto stranger = f.open();
+    caf::anon_send<caf::message_priority::high>(stranger.actor, context{}, atom::members_v);
+    f.run();
+    CHECK(stranger.channel->frames.empty());
+  }
+}
+
+TEST_CASE("nodes that are named to frontends are live, stay, and serve them", "[native]") {
+  cluster_member well;
+  well.live = true;
+  well.roles = {"gateway"};
+  well.native = "well:1";
+  std::vector<cluster_member> all(5, well);
+  all[1].live = false;
+  all[2].draining = true;
+  all[3].roles = {"worker"};
+  all[4].native.clear();
+  CHECK(native_addresses(all) == std::vector<std::string>{"well:1"});
 }
 
 TEST_CASE("a frontend that speaks as nodes do is turned away", "[native]") {

@@ -129,6 +129,7 @@ public:
     parts->to = to;
     parts->door = door.get();
     parts->node = "n1";
+    parts->places = places;
     socket x;
     x.channel = std::make_shared<fake_native_channel>();
     x.actor = spawn(native_connection, std::shared_ptr<const native_parts>{parts},
@@ -190,6 +191,7 @@ public:
   std::vector<api_key> keys;
   std::shared_ptr<gateway_handles> to;
   std::unique_ptr<sotto::access> door;
+  std::shared_ptr<native_places> places;
 };
 
 inline bool has(const std::string& text, const std::string& part) {

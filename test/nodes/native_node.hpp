@@ -113,6 +113,7 @@ public:
     auto parts = std::make_shared<native_parts>();
     parts->to = to_;
     parts->door = door_.get();
+    parts->places = places;
     auto gate = std::make_shared<native_gate>(
         native_gate{options_.gateway, 20s, connect_frontends(*system_, parts)});
     auto tls = native_server::read_files(options_.native);
@@ -141,6 +142,12 @@ public:
 
   std::string address() const { return server->address(); }
 
+  void name(std::vector<std::string> nodes) {
+    places->set(std::move(nodes));
+    server->tell_nodes();
+  }
+
+  std::shared_ptr<native_places> places = std::make_shared<native_places>();
   script_ptr script = std::make_shared<node_script>();
   std::shared_ptr<native_server> server;
 

@@ -1,5 +1,6 @@
 #include "nodes/partition_table.hpp"
 
+#include "test/actors/quiet_partition.hpp"
 #include "test/fixture.hpp"
 
 using namespace sotto;
@@ -8,21 +9,7 @@ namespace {
 
 /// Only its handle is of use.
 listened_partition_actor::behavior_type nobody(listened_partition_actor::pointer) {
-  return {
-      [](const context&, atom::recall, const memory_query&) { return std::vector<recalled>{}; },
-      [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
-      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
-      [](const context&, atom::remove, const owner_key&, const std::string&) { return false; },
-      [](const context&, atom::forget, const owner_key&) { return forget_receipt{}; },
-      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
-      [](const context&, atom::say, const turn_client_actor&, uint64_t, const turn_request&) {},
-      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-         const std::string&, bool) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-      [](const context&, atom::subscribe, const event_client_actor&, const owner_key&,
-         const std::string&, const subscription&) {},
-  };
+  return test::quiet_partition<listened_partition_actor>([](const turn_request&) {});
 }
 
 } // namespace

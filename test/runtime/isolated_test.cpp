@@ -42,12 +42,14 @@ struct isolating : answers_of_test, test::frozen_system {
     return spawn(isolated, with);
   }
 
-  void send(const isolated_host_actor& to, std::string frame) {
+  void send(const isolated_host_actor& to, std::string frame,
+            std::function<bool(int64_t)> unwanted = {}) {
     auto place = answers.size();
     answers.emplace_back();
-    isolated_job job{std::move(frame), [this, place](std::variant<std::string, failure> x) {
-                       answers[place] = std::move(x);
-                     }};
+    isolated_job job{
+        std::move(frame),
+        [this, place](std::variant<std::string, failure> x) { answers[place] = std::move(x); },
+        std::move(unwanted)};
     caf::anon_send(to, flow(), atom::run_v, std::move(job));
     run();
   }
@@ -131,6 +133,23 @@ TEST_CASE_METHOD(isolating, "a batch that takes too long is killed", "[caf]") {
   run();
   CHECK(code(0) == ec::internal);
   CHECK(std::get<failure>(*answers[0]).message.find("too long") != std::string::npos);
+}
+
+TEST_CASE_METHOD(isolating, "a batch that nobody waits for any more is not sent to the process",
+                 "[caf]") {
+  auto host = start();
+  auto wanted = true;
+  send(host, "one");
+  send(host, "unwanted", [&](int64_t) { return !wanted; });
+  send(host, "three");
+  wanted = false;
+  processes[0]->events.on_frame("ONE");
+  run();
+  CHECK(code(1) == ec::timeout);
+  CHECK(processes[0]->sent == std::vector<std::string>{"one", "three"});
+  processes[0]->events.on_frame("THREE");
+  run();
+  CHECK(std::get<std::string>(*answers[2]) == "THREE");
 }
 
 TEST_CASE_METHOD(isolating, "a program that cannot be started refuses in the end", "[caf]") {

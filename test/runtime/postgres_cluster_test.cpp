@@ -39,6 +39,7 @@ struct cluster_schema : own_schema {
                                 std::hash<std::string>{}(name) % 1'000'000, run);
     x.link = name + ":7710";
     x.http = "http://" + name;
+    x.native = name + ":7801";
     x.roles = {"gateway", "worker"};
     x.capacity = 1.5;
     x.version = "0.1.0";
@@ -121,6 +122,7 @@ TEST_CASE("a node joins, is seen with everything it says, and leaves", "[postgre
   CHECK(member.incarnation == x.self.incarnation);
   CHECK(member.http == x.self.http);
   CHECK(member.link == x.self.link);
+  CHECK(member.native == x.self.native);
   CHECK(member.roles == x.self.roles);
   CHECK(member.capacity == 1.5);
   CHECK(member.version == "0.1.0");
@@ -226,6 +228,43 @@ TEST_CASE("the place of a node whose process is dead is given up for it", "[post
   CHECK(x.claim({{1, 2}, {4, 0}}).empty());
   // The same name, started again, does not wait for a lease.
   client again{in, "x", 30s, 2};
+}
+
+TEST_CASE("which nodes are gone, and why, is told for a day", "[postgres_cluster]") {
+  cluster_schema in;
+  client x{in, "x"}, y{in, "y"}, z{in, "z"}, w{in, "w"};
+  auto told = [&] {
+    std::map<std::string, std::string> by_name;
+    for (auto& gone : w.look().departures)
+      by_name[gone.name] += (by_name[gone.name].empty() ? "" : ", ") + gone.why;
+    return by_name;
+  };
+  using list = std::map<std::string, std::string>;
+  CHECK(told().empty());
+  REQUIRE_FALSE(x.store.leave());
+  postgres_cluster watcher{in.to, 4s, in.io};
+  REQUIRE_FALSE(watcher.bury(y.self.incarnation));
+  in.lapse("z");
+  CHECK(told() == list{{"x", "left"}, {"y", "died"}, {"z", "lease lost"}});
+  auto latest = w.look().departures;
+  CHECK(std::ranges::is_sorted(latest, std::greater{}, &cluster_departure::at));
+  CHECK(latest.front().name == "z");
+  CHECK(latest.front().at > 1'700'000'000'000'000);
+  // It was held up only, and is back: that it was away stays true.
+  CHECK(z.look().known);
+  CHECK(z.look().members.size() == 2);
+  CHECK(told()["z"] == "lease lost");
+  // Nobody else told of it before it came back as another process.
+  in.lapse("z");
+  client again{in, "z", 30s, 2};
+  CHECK(told()["z"] == "lease lost, lease lost");
+  in.db.run("UPDATE departures SET at = at - interval '1 day' WHERE why = 'died'");
+  CHECK_FALSE(told().contains("y"));
+  in.db.run("INSERT INTO departures(name, incarnation, why) SELECT 'n', gen_random_uuid(), 'left' "
+            "FROM generate_series(1, 3000)");
+  CHECK(w.look().departures.size() == 20);
+  client last{in, "v"};
+  CHECK(in.db.run("SELECT count(*) FROM departures").number(0, 0) <= 1000);
 }
 
 TEST_CASE("a node that is not live or is draining claims nothing", "[postgres_cluster]") {

@@ -19,8 +19,48 @@ void make_store(const fs::path& folder, uint64_t count) {
 void run_sql(const fs::path& file, const char* sql) {
   sqlite::connection db;
   REQUIRE(db.open(file.string()) == SQLITE_OK);
-  REQUIRE(db.exec(sql) == SQLITE_OK);
+  auto code = db.exec(sql);
+  INFO(sqlite3_errmsg(db.handle()));
+  REQUIRE(code == SQLITE_OK);
 }
+
+/// Puts the tables of schema 5 in the place of the newest.
+constexpr auto tables_of_schema_5 = R"(
+  DROP INDEX memories_by_author;
+  ALTER TABLE memories RENAME TO newest;
+  ALTER TABLE turns RENAME TO newest_turns;
+  CREATE TABLE memories(
+    owner INTEGER NOT NULL,
+    seq INTEGER NOT NULL CHECK(seq > 0),
+    id TEXT NOT NULL,
+    text TEXT NOT NULL,
+    speaker TEXT NOT NULL,
+    conversation TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    own INTEGER NOT NULL,
+    vector BLOB,
+    space INTEGER NOT NULL DEFAULT 0,
+    author TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY(owner, seq)) WITHOUT ROWID;
+  INSERT INTO memories SELECT owner, seq, id, text, speaker, conversation, metadata, created, own,
+    vector, space, author FROM newest;
+  DROP TABLE newest;
+  CREATE TABLE turns(
+    owner INTEGER NOT NULL,
+    conversation TEXT NOT NULL,
+    key TEXT NOT NULL,
+    text_hash INTEGER NOT NULL,
+    reply INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    details TEXT NOT NULL,
+    PRIMARY KEY(owner, conversation, key)) WITHOUT ROWID;
+  INSERT INTO turns SELECT owner, conversation, key, text_hash, reply, created, details
+    FROM newest_turns;
+  DROP TABLE newest_turns;
+  CREATE INDEX memories_by_author ON memories(author, owner) WHERE author <> '';
+  UPDATE schema_version SET version = 5;
+)";
 
 } // namespace
 
@@ -152,6 +192,7 @@ TEST_CASE("a store of an older schema is brought to the newest with all it holds
   scratch dir;
   make_store(dir.path, 3);
   auto file = dir.path / "sotto.db";
+  run_sql(file, tables_of_schema_5);
   run_sql(file, "CREATE UNIQUE INDEX memories_by_id ON memories(owner, id); "
                 "DROP TABLE turns; DROP TABLE summaries; DROP TABLE spaces; ALTER TABLE memories "
                 "DROP COLUMN space; DROP INDEX memories_by_author; ALTER TABLE memories DROP "
@@ -177,11 +218,60 @@ TEST_CASE("lines of groups in an older store get their authors") {
     REQUIRE_FALSE(apply(*db, group));
     REQUIRE_FALSE(apply(*db, insert("u", {row(1, "a")})));
   }
+  run_sql(dir.path / "sotto.db", tables_of_schema_5);
   run_sql(dir.path / "sotto.db", "DROP INDEX memories_by_author; ALTER TABLE memories DROP COLUMN "
                                  "author; UPDATE schema_version SET version = 4");
   auto db = open(in(dir.path));
   CHECK(load(*db, "channel:den").authors == std::vector<std::string>{"ann", "ann", "", ""});
   CHECK(load(*db, "u").authors.empty());
+}
+
+TEST_CASE("what was in order of owners keeps everything when it is in order of arrival") {
+  scratch dir;
+  auto options = in(dir.path);
+  options.space = "small";
+  auto group = insert("channel:den", {row(4, "d"), row(9, "e")});
+  group.authors = {"ann", ""};
+  auto user = insert("u", {row(3, "c"), row(1, "a", std::string(20'000, 'x'))});
+  user.vectors = {{0.5F, -1.0F}, {}};
+  user.memories[0].own = true;
+  user.memories[0].metadata = R"({"mood":"calm"})";
+  user.turns = {{"talk", "later", 8, 0, 40, {}}, {"talk", "k", 7, 3, 20, R"({"model":"m"})"}};
+  {
+    auto db = open(options);
+    REQUIRE_FALSE(apply(*db, user));
+    REQUIRE_FALSE(apply(*db, group));
+  }
+  run_sql(dir.path / "sotto.db", tables_of_schema_5);
+  auto db = open(options);
+  auto back = load(*db, "u");
+  REQUIRE(ids(back) == std::vector<std::string>{"a", "c"});
+  CHECK(back.memories[0].text == user.memories[1].text);
+  CHECK(back.memories[1].seq == 3);
+  CHECK(back.memories[1].own);
+  CHECK(back.memories[1].metadata == user.memories[0].metadata);
+  CHECK(back.memories[1].created == user.memories[0].created);
+  CHECK(back.vectors[1] == user.vectors[0]);
+  CHECK(back.vectors[0].empty());
+  CHECK(load(*db, "channel:den").authors == std::vector<std::string>{"ann", ""});
+  REQUIRE(back.turns.size() == 2);
+  CHECK(back.turns[0].key == "k");
+  CHECK(back.turns[0].conversation == "talk");
+  CHECK(back.turns[0].text_hash == 7);
+  CHECK(back.turns[0].reply == 3);
+  CHECK(back.turns[0].created == 20);
+  CHECK(back.turns[0].details == user.turns[1].details);
+  CHECK(back.turns[1].key == "later");
+  // A place is still taken once, and a turn with the same key takes the place of what is there.
+  CHECK(apply(*db, insert("u", {row(3, "again")})).param == "seq");
+  CHECK_FALSE(apply(*db, insert("u", {row(2, "b")})));
+  auto end = insert("u", {});
+  end.turns = {{"talk", "later", 8, 2, 40, "{}"}};
+  CHECK_FALSE(apply(*db, end));
+  back = load(*db, "u");
+  CHECK(ids(back) == std::vector<std::string>{"a", "b", "c"});
+  REQUIRE(back.turns.size() == 2);
+  CHECK(back.turns[1].reply == 2);
 }
 
 TEST_CASE("migrating twice changes nothing") {

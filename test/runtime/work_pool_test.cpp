@@ -143,3 +143,30 @@ TEST_CASE("a job whose deadline has passed is refused", "[caf]") {
   REQUIRE(late.refused.size() == 1);
   CHECK(late.refused.at(0).code == ec::timeout);
 }
+
+TEST_CASE("a job that nobody waits for any more is not begun", "[caf]") {
+  frozen_system node;
+  work_pool_settings with;
+  with.limits = {1, 1};
+  auto pool = node.spawn(work_pool, with);
+  outcome_of_job first, second, unwanted;
+  auto wanted = true;
+  // It ends what the other one waits for while it runs.
+  work_job ending = counted(first);
+  ending.run = [&, run = ending.run] {
+    run();
+    wanted = false;
+  };
+  auto job = counted(unwanted);
+  job.unwanted = [&](int64_t) { return !wanted; };
+  caf::anon_send(pool, node.flow(priority::high), atom::run_v, ending);
+  node.run();
+  caf::anon_send(pool, node.flow(), atom::run_v, job);
+  caf::anon_send(pool, node.flow(), atom::run_v, counted(second));
+  node.run();
+  CHECK(first.ran == 1);
+  CHECK(unwanted.ran == 0);
+  REQUIRE(unwanted.refused.size() == 1);
+  CHECK(unwanted.refused.at(0).code == ec::timeout);
+  CHECK(second.ran == 1);
+}
