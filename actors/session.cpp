@@ -267,6 +267,7 @@ void session_state::drain() {
 }
 
 void session_state::forget() {
+  ++forgets_;
   recent_.clear();
   recent_loaded_ = false;
   last_memories_ = {};

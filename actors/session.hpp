@@ -203,6 +203,8 @@ private:
   bool draining_ = false;
   bool armed_ = false;
   bool recent_loaded_ = false;
+  /// How often something was removed: what SHARD read before that may come after it.
+  uint32_t forgets_ = 0;
   std::unique_ptr<level_queue<queued_turn>> waiting_;
   std::unique_ptr<running_turn> turn_;
   /// Which turn an answer belongs to; also the ticket of its generation.

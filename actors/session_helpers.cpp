@@ -156,9 +156,12 @@ void session_state::ask_recent() {
                 turn_->request.owner, turn_->request.conversation,
                 parts_->options.context_lines + parts_->options.summary_lines)
       .then(
-          [this, n = turn_number_](conversation_end& end) {
-            if (is_current(n) && gathering() && !recent_loaded_)
+          [this, n = turn_number_, forgets = forgets_](conversation_end& end) {
+            if (is_current(n) && gathering() && !recent_loaded_) {
+              if (forgets != forgets_)
+                return ask_recent();
               take_end(std::move(end));
+            }
             helper_done(n, helper::context);
           },
           [this, n = turn_number_](const caf::error&) { helper_done(n, helper::context, true); });

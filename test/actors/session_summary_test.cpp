@@ -101,6 +101,26 @@ TEST_CASE_METHOD(summary_fixture, "a session that forgets drops its summary too"
   CHECK(instructions().find("in short") == std::string::npos);
 }
 
+TEST_CASE_METHOD(summary_fixture, "lines that were read before they were removed are read again") {
+  world->recent = {line("ada", "My cat is called Tux.", false)};
+  world->recent_waits = true;
+  auto s = start_session();
+  say(s, 1, "Hello!");
+  run();
+  REQUIRE(world->read.size() == 1);
+  world->recent.clear();
+  caf::anon_send<caf::message_priority::high>(s, context{}, atom::forget_v);
+  run();
+  for (int i = 0; i < 2; ++i) {
+    caf::anon_send(shard, flow(), atom::tick_v);
+    run();
+  }
+  REQUIRE(replies().size() == 1);
+  CHECK(world->recents == 2);
+  for (auto& x : world->prompts.back().messages)
+    CHECK(x.content.find("Tux") == std::string::npos);
+}
+
 TEST_CASE_METHOD(summary_fixture,
                  "a summary says when its lines were read, which are read again if "
                  "it is refused") {

@@ -18,6 +18,9 @@ struct turn_world {
   /// Writes that a silent store answers at its next tick.
   std::vector<caf::typed_response_promise<memory_receipt>> held;
   std::vector<memory> recent;
+  /// Lines are told at the shard's next tick, as they were when they were asked for.
+  bool recent_waits = false;
+  std::vector<std::pair<caf::typed_response_promise<conversation_end>, conversation_end>> read;
   std::vector<memory> stored;
   /// Of what was stored in groups.
   std::vector<std::string> authors;
@@ -147,10 +150,16 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
         return forget_receipt{owner, 2, 0};
       },
       [](const context&, atom::committed, uint64_t, const failure&) {},
-      [=](const context& ctx, atom::recent, const owner_key&, const std::string&, uint32_t) {
+      [=](const context& ctx, atom::recent, const owner_key&, const std::string&,
+          uint32_t) -> caf::result<conversation_end> {
         w->deadlines["recent"] = ctx.deadline;
         ++w->recents;
-        return conversation_end{w->recent, w->before, w->as_of};
+        conversation_end end{w->recent, w->before, w->as_of};
+        if (!w->recent_waits)
+          return end;
+        auto promise = self->make_response_promise<conversation_end>();
+        w->read.emplace_back(promise, std::move(end));
+        return promise;
       },
       [=](const context&, atom::journal, const turn_opening& x) -> caf::result<turn_found> {
         if (w->journal_fails)
@@ -175,6 +184,8 @@ inline shard_actor::behavior_type fake_shard(shard_actor::pointer self, world_pt
       [=](const context&, atom::tick) {
         for (auto& x : std::exchange(w->held, {}))
           x.deliver(memory_receipt{{"a", "b"}, {true, true}, {1, 2}});
+        for (auto& [promise, end] : std::exchange(w->read, {}))
+          promise.deliver(std::move(end));
       },
   };
 }
