@@ -11,10 +11,6 @@ namespace {
 /// A clock that is wrong is set right or back within this time.
 constexpr caf::timespan longest_distrust = std::chrono::hours{1};
 
-failure in_doubt() {
-  return {ec::unavailable, "it is being found out what is stored of this owner", {}, 1};
-}
-
 } // namespace
 
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
@@ -35,72 +31,6 @@ void shard_state::init(self_pointer self, shard_options options, store_writer_ac
 shard_state::~shard_state() {
   if (memory_)
     count_bytes(-static_cast<int64_t>(bytes_));
-}
-
-// -- loading ----------------------------------------------------------------------------------
-
-void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor visit) {
-  auto [at, isnew] = owners_.try_emplace(owner);
-  if (isnew) {
-    at->second = std::make_unique<entry>();
-    at->second->since = self_->nanos();
-    ++loading_;
-    auto ask = self_->child(ctx);
-    ask.deadline = 0; // whoever waits may give up, the next one wants the owner all the same
-    self_->send(reader_, ask, atom::load_v, shard_actor{self_}, owner);
-    arm();
-  }
-  auto& x = *at->second;
-  x.last_used = self_->nanos();
-  if (!x.loading && x.owner.doubtful) {
-    visit(nullptr, in_doubt());
-  } else if (!x.loading) {
-    visit(&x.owner, {});
-    embed_missing(owner, x.owner);
-  } else if (x.waiting.size() < options_.max_waiting) {
-    x.waiting.push_back(std::move(visit));
-  } else {
-    visit(nullptr, {ec::overloaded, "too many requests wait for this owner's memories", {}});
-  }
-}
-
-void shard_state::loaded(memory_write found, const failure& why) {
-  auto at = owners_.find(found.owner);
-  if (at == owners_.end() || !at->second->loading)
-    return;
-  auto waiting = std::exchange(at->second->waiting, {});
-  --loading_;
-  if (why) {
-    // Forgotten, so that the next request tries again.
-    owners_.erase(at);
-    for (auto& visit : waiting)
-      visit(nullptr, why);
-    return;
-  }
-  auto& x = *at->second;
-  x.loading = false;
-  found.vectors.resize(found.memories.size());
-  for (size_t i = 0; i < found.memories.size(); ++i)
-    x.owner.index.add(std::move(found.memories[i]), found.vectors[i]);
-  x.owner.next_seq = x.owner.index.next_seq();
-  x.owner.erased = removals_;
-  put_turns(x.owner, std::move(found.turns));
-  for (auto& y : found.summaries)
-    x.owner.summaries[y.conversation] = y;
-  weigh(x);
-  for (auto& visit : waiting)
-    visit(&x.owner, {});
-  embed_missing(found.owner, x.owner);
-  evict();
-}
-
-failure shard_state::pointless(const context& ctx, const caf::response_promise& promise) {
-  if (ctx.late(self_->nanos()))
-    return {ec::timeout, "the deadline passed while the request waited", {}};
-  auto& client = promise.source();
-  if (client && client->get()->getf(caf::abstract_actor::is_terminated_flag))
-    return {ec::cancelled, "nobody waits for the answer", {}};
-  return {};
 }
 
 // -- reading ----------------------------------------------------------------------------------

@@ -38,6 +38,10 @@ struct shard_embedder {
 ///
 /// A change goes to STORE WRITER first and into the index when it is durable; only then is it
 /// answered. The writer keeps the order in which the shard sends.
+///
+/// Nothing is read from the store before STORE WRITER is through with what was sent to it earlier:
+/// a shard that crashed and is started again under the same epoch would miss what its predecessor
+/// had handed over, and give its places away again.
 class shard_state {
 public:
   static inline const char* name = "shard";
@@ -127,6 +131,14 @@ private:
   void remove_spoken(const std::shared_ptr<spoken_work>& x, spoken_lines lines);
   static void end_spoken(spoken_work& x, const failure& why);
 
+  // From the store, shard_loading.cpp
+  static failure in_doubt();
+  /// Calls `work` once all that was sent to the store before this shard began is stored or refused;
+  /// with a failure where that takes too long.
+  void when_settled(const context& ctx, std::function<void(const failure&)> work);
+  void load(const context& ctx, const owner_key& owner, const failure& why);
+  void expire_loads(int64_t now);
+
   /// Why what waited need not be done any more: it is too late, or nobody waits for the answer.
   failure pointless(const context& ctx, const caf::response_promise& promise);
   template <class T, class F>
@@ -155,7 +167,6 @@ private:
   void weigh(entry& x);
   void count_bytes(int64_t change);
   void evict();
-  void expire_loads(int64_t now);
   void arm();
 
   self_pointer self_ = nullptr;
@@ -165,6 +176,9 @@ private:
   shard_embedder embedder_;
   std::shared_ptr<memory_account> memory_;
   uint64_t epoch_ = 0;
+  /// STORE WRITER is through with what was sent before; what waits for that.
+  bool settled_ = false;
+  std::vector<std::function<void(const failure&)>> unsettled_;
   /// Owners that are being loaded.
   size_t loading_ = 0;
   /// Owners whose embeddings a provider was asked for.

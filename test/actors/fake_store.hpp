@@ -19,8 +19,15 @@ struct fake_store {
   std::vector<turn_record> turns;
   /// What users said in groups.
   std::vector<spoken_lines> spoken;
-  int loads = 0;
-  bool reader_silent = false, reader_fails = false;
+  /// Who asked to be told when what was sent before is committed, and behind how many writes.
+  struct held_drain {
+    caf::strong_actor_ptr client;
+    caf::message_id answer;
+    size_t behind;
+  };
+  std::vector<held_drain> drains;
+  int loads = 0, drains_asked = 0;
+  bool reader_silent = false, reader_fails = false, writer_silent = false;
 
   void commit(failure why = {}) {
     auto x = std::move(writes.front());
@@ -33,15 +40,31 @@ struct fake_store {
       std::erase_if(rows, [&](auto& m) { return std::ranges::count(x.write.seqs, m.seq) > 0; });
     caf::anon_send<caf::message_priority::high>(x.client, context{}, atom::committed_v, x.ticket,
                                                 why);
+    for (auto& y : drains)
+      if (--y.behind == 0)
+        y.client->enqueue(nullptr, y.answer, caf::make_message(atom::drained_v), nullptr);
+    std::erase_if(drains, [](auto& y) { return y.behind == 0; });
   }
 };
 
-inline store_writer_actor::behavior_type writer(store_writer_actor::pointer, fake_store* store) {
+inline store_writer_actor::behavior_type writer(store_writer_actor::pointer self,
+                                                fake_store* store) {
   return {[=](const context&, atom::write, store_client_actor& client, uint64_t ticket,
               store_write& x) {
             store->writes.push_back({client, ticket, std::move(x)});
           },
-          [](const context&, atom::drain) { return atom::drained_v; }};
+          [=](const context&, atom::drain) {
+            fake_store::held_drain x{self->current_sender(),
+                                     self->current_mailbox_element()->mid.response_id(),
+                                     store->writes.size()};
+            auto promise = self->make_response_promise<atom::drained>();
+            ++store->drains_asked;
+            if (store->writes.empty() && !store->writer_silent)
+              promise.deliver(atom::drained_v);
+            else
+              store->drains.push_back(std::move(x));
+            return promise;
+          }};
 }
 
 inline store_reader_actor::behavior_type reader(store_reader_actor::pointer self,
