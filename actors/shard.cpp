@@ -14,7 +14,7 @@ constexpr caf::timespan longest_distrust = std::chrono::hours{1};
 } // namespace
 
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
-                       store_reader_actor reader, shard_embedder embedder,
+                       part_reader_actor reader, shard_embedder embedder,
                        std::shared_ptr<memory_account> memory, uint64_t epoch) {
   self_ = self;
   options_ = options;
@@ -289,7 +289,7 @@ std::string shard_state::new_id() {
 }
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
-                                 store_writer_actor writer, store_reader_actor reader,
+                                 store_writer_actor writer, part_reader_actor reader,
                                  shard_embedder embedder, std::shared_ptr<memory_account> memory,
                                  uint64_t epoch) {
   auto& state = self->state;
@@ -328,8 +328,8 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard
                uint64_t as_of) {
         return state.summarise(ctx, std::move(owner), std::move(x), as_of);
       },
-      [&state](const context&, atom::loaded, memory_write& found, const failure& why) {
-        state.loaded(std::move(found), why);
+      [&state](const context& ctx, atom::loaded, memory_write& found, const failure& why) {
+        state.loaded(ctx, std::move(found), why);
       },
       [&state](const context&, atom::tick) { state.tick(); },
   };

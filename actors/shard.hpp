@@ -10,6 +10,7 @@
 #include "actors/owner_index.hpp"
 #include "actors/turn_journal.hpp"
 #include "config/shard_options.hpp"
+#include "messages/loading.hpp"
 #include "runtime/base_actor.hpp"
 #include "runtime/memory_account.hpp"
 
@@ -30,7 +31,8 @@ struct shard_embedder {
 
 /// SHARD's state: the memories of a partition's owners. An owner is loaded when first asked for,
 /// and evicted, least recently used first, when the shard holds more than its share or the node too
-/// much (`memory_account`).
+/// much (`memory_account`). One with many memories is loaded in parts: while STORE READER reads the
+/// next, the shard takes one into the index, and between parts it serves its other owners.
 ///
 /// With a provider, memories that come without an embedding, or with one of another embedder, are
 /// found by their words until the provider has embedded them; that is asked for when their owner is
@@ -51,7 +53,7 @@ public:
   ~shard_state();
 
   void init(self_pointer self, shard_options options, store_writer_actor writer,
-            store_reader_actor reader, shard_embedder embedder,
+            part_reader_actor reader, shard_embedder embedder,
             std::shared_ptr<memory_account> memory, uint64_t epoch);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
@@ -66,7 +68,8 @@ public:
   caf::result<forget_receipt> forget(const context& ctx, owner_key owner);
   caf::result<spoken_receipt> forget_spoken(const context& ctx, spoken_by what);
   void committed(uint64_t ticket, const failure& why);
-  void loaded(memory_write found, const failure& why);
+  /// From STORE READER: the first part of an owner.
+  void loaded(const context& ctx, memory_write found, const failure& why);
   void tick();
 
 private:
@@ -108,6 +111,10 @@ private:
     bool loading = true;
     loaded_owner owner;
     std::vector<visitor> waiting;
+    /// Which try to load it this is, the place behind which a part was asked for last, and when
+    /// (nanoseconds).
+    uint64_t number = 0;
+    uint64_t asked = 0;
     int64_t since = 0;
     int64_t last_used = 0;
     size_t bytes = 0;
@@ -137,6 +144,10 @@ private:
   /// with a failure where that takes too long.
   void when_settled(const context& ctx, std::function<void(const failure&)> work);
   void load(const context& ctx, const owner_key& owner, const failure& why);
+  void ask_on(const context& ctx, const owner_key& owner, entry& x, uint64_t after);
+  void take_part(const context& ctx, entry& x, memory_write part);
+  void end_load(const owner_key& owner, entry& x);
+  void fail_load(const owner_key& owner, const failure& why);
   void expire_loads(int64_t now);
 
   /// Why what waited need not be done any more: it is too late, or nobody waits for the answer.
@@ -172,13 +183,14 @@ private:
   self_pointer self_ = nullptr;
   shard_options options_;
   store_writer_actor writer_;
-  store_reader_actor reader_;
+  part_reader_actor reader_;
   shard_embedder embedder_;
   std::shared_ptr<memory_account> memory_;
   uint64_t epoch_ = 0;
   /// STORE WRITER is through with what was sent before; what waits for that.
   bool settled_ = false;
   std::vector<std::function<void(const failure&)>> unsettled_;
+  uint64_t next_load_ = 1;
   /// Owners that are being loaded.
   size_t loading_ = 0;
   /// Owners whose embeddings a provider was asked for.
@@ -214,7 +226,7 @@ caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owne
 
 /// `epoch`: under which its partition is served here.
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
-                                 store_writer_actor writer, store_reader_actor reader,
+                                 store_writer_actor writer, part_reader_actor reader,
                                  shard_embedder embedder, std::shared_ptr<memory_account> memory,
                                  uint64_t epoch);
 

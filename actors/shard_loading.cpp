@@ -12,6 +12,7 @@ void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor
   if (isnew) {
     at->second = std::make_unique<entry>();
     at->second->since = self_->nanos();
+    at->second->number = next_load_++;
     ++loading_;
     when_settled(ctx, [this, ctx, owner](const failure& why) { load(ctx, owner, why); });
     arm();
@@ -53,12 +54,8 @@ void shard_state::when_settled(const context& ctx, std::function<void(const fail
 }
 
 void shard_state::load(const context& ctx, const owner_key& owner, const failure& why) {
-  if (why) {
-    memory_write nothing;
-    nothing.owner = owner;
-    loaded(std::move(nothing), why);
-    return;
-  }
+  if (why)
+    return fail_load(owner, why);
   auto at = owners_.find(owner);
   if (at == owners_.end() || !at->second->loading)
     return; // it was given up meanwhile
@@ -67,34 +64,72 @@ void shard_state::load(const context& ctx, const owner_key& owner, const failure
   self_->send(reader_, ask, atom::load_v, shard_actor{self_}, owner);
 }
 
-void shard_state::loaded(memory_write found, const failure& why) {
+void shard_state::loaded(const context& ctx, memory_write found, const failure& why) {
   auto at = owners_.find(found.owner);
-  if (at == owners_.end() || !at->second->loading)
-    return;
-  auto waiting = std::exchange(at->second->waiting, {});
-  --loading_;
-  if (why) {
-    // Forgotten, so that the next request tries again.
-    owners_.erase(at);
-    for (auto& visit : waiting)
-      visit(nullptr, why);
-    return;
-  }
+  if (at == owners_.end() || !at->second->loading || at->second->asked != 0)
+    return; // it was given up meanwhile, or was asked for twice
+  if (why)
+    return fail_load(found.owner, why);
   auto& x = *at->second;
-  x.loading = false;
-  found.vectors.resize(found.memories.size());
-  for (size_t i = 0; i < found.memories.size(); ++i)
-    x.owner.index.add(std::move(found.memories[i]), found.vectors[i]);
-  x.owner.next_seq = x.owner.index.next_seq();
-  x.owner.erased = removals_;
   put_turns(x.owner, std::move(found.turns));
   for (auto& y : found.summaries)
     x.owner.summaries[y.conversation] = y;
+  take_part(ctx, x, std::move(found));
+}
+
+void shard_state::ask_on(const context& ctx, const owner_key& owner, entry& x, uint64_t after) {
+  x.asked = after;
+  x.since = self_->nanos();
+  auto ask = self_->child(ctx);
+  ask.deadline = 0;
+  auto still = [this, owner, number = x.number] {
+    auto at = owners_.find(owner);
+    return at != owners_.end() && at->second->number == number ? at->second.get() : nullptr;
+  };
+  self_->request(reader_, options_.load_timeout, ask, atom::load_v, owner, after)
+      .then(
+          [this, ctx, still](memory_write& part) {
+            if (auto* y = still())
+              take_part(ctx, *y, std::move(part));
+          },
+          [this, owner, still](const caf::error& why) {
+            if (still())
+              fail_load(owner, to_failure(why));
+          });
+}
+
+void shard_state::take_part(const context& ctx, entry& x, memory_write part) {
+  auto more = part.memories.size() >= part_rows;
+  if (more) // first, so that the next part is read while this one is taken in
+    ask_on(ctx, part.owner, x, part.memories.back().seq);
+  part.vectors.resize(part.memories.size());
+  for (size_t i = 0; i < part.memories.size(); ++i)
+    x.owner.index.add(std::move(part.memories[i]), part.vectors[i]);
   weigh(x);
-  for (auto& visit : waiting)
+  if (!more)
+    end_load(part.owner, x);
+}
+
+void shard_state::end_load(const owner_key& owner, entry& x) {
+  x.loading = false;
+  --loading_;
+  x.owner.next_seq = x.owner.index.next_seq();
+  x.owner.erased = removals_;
+  for (auto& visit : std::exchange(x.waiting, {}))
     visit(&x.owner, {});
-  embed_missing(found.owner, x.owner);
+  embed_missing(owner, x.owner);
   evict();
+}
+
+void shard_state::fail_load(const owner_key& owner, const failure& why) {
+  auto node = owners_.extract(owner); // forgotten, so that the next request tries again
+  if (node.empty())
+    return;
+  --loading_;
+  bytes_ -= node.mapped()->bytes;
+  count_bytes(-static_cast<int64_t>(node.mapped()->bytes));
+  for (auto& visit : node.mapped()->waiting)
+    visit(nullptr, why);
 }
 
 failure shard_state::pointless(const context& ctx, const caf::response_promise& promise) {
@@ -107,14 +142,12 @@ failure shard_state::pointless(const context& ctx, const caf::response_promise& 
 }
 
 void shard_state::expire_loads(int64_t now) {
-  for (auto& [key, x] : owners_) {
-    if (x->loading && now - x->since > options_.load_timeout.count()) {
-      memory_write nothing;
-      nothing.owner = key;
-      loaded(nothing, {ec::timeout, "the owner's memories could not be read in time", {}});
-      break; // `loaded` erased an element; the others are seen at the next tick
-    }
-  }
+  std::vector<owner_key> late;
+  for (auto& [key, x] : owners_)
+    if (x->loading && now - x->since > options_.load_timeout.count())
+      late.push_back(key);
+  for (auto& key : late)
+    fail_load(key, {ec::timeout, "the owner's memories could not be read in time", {}});
 }
 
 } // namespace sotto

@@ -341,7 +341,7 @@ private:
     senses_.stop();
     places_.reset();
     writer_ = store_writer_actor{};
-    reader_ = store_reader_actor{};
+    reader_ = part_reader_actor{};
     owners_ = owner_list_actor{};
     gateway_.reset();
     system_.reset();
@@ -361,7 +361,7 @@ private:
   reactor reactor_;
   node_frame frame_{with_, reactor_};
   store_writer_actor writer_;
-  store_reader_actor reader_;
+  part_reader_actor reader_;
   owner_list_actor owners_;
   partition_host_actor host_;
   std::shared_ptr<gateway_handles> gateway_;

@@ -18,7 +18,7 @@ namespace {
 constexpr auto find_owner = "SELECT number FROM owners WHERE tenant = ? AND owner = ?";
 constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, metadata, created, "
                                "own, iif(space = ?, vector, NULL), author FROM memories "
-                               "WHERE owner = ? ORDER BY seq";
+                               "WHERE owner = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created, details "
                             "FROM turns WHERE owner = ? ORDER BY created";
 constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
@@ -127,21 +127,21 @@ failure sqlite_view::open() {
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
-caf::expected<memory_write> sqlite_view::load(const owner_key& owner) {
+caf::expected<memory_write> sqlite_view::load_part(const owner_key& owner, uint64_t after) {
   memory_write result;
   result.owner = owner;
   // One transaction over all statements: the owner cannot be forgotten and its number given to
   // another in between.
   if (auto code = db_.exec("BEGIN"); code != SQLITE_OK)
     return to_error(db_.explain(code));
-  auto why = read(result);
+  auto why = read(result, after);
   db_.exec("ROLLBACK");
   if (why)
     return to_error(why);
   return result;
 }
 
-failure sqlite_view::read(memory_write& result) {
+failure sqlite_view::read(memory_write& result, uint64_t after) {
   reset_later owner_guard{owner_};
   owner_.bind(1, result.owner.tenant);
   owner_.bind(2, result.owner.owner);
@@ -151,18 +151,20 @@ failure sqlite_view::read(memory_write& result) {
   if (code != SQLITE_ROW)
     return db_.explain(code);
   auto number = owner_.number(0);
-  code = read_memories(number, result);
-  if (code == SQLITE_DONE)
+  code = read_memories(number, result, after);
+  if (code == SQLITE_DONE && after == 0)
     code = read_turns(number, result);
-  if (code == SQLITE_DONE)
+  if (code == SQLITE_DONE && after == 0)
     code = read_summaries(number, result);
   return code == SQLITE_DONE ? failure{} : db_.explain(code);
 }
 
-int sqlite_view::read_memories(int64_t number, memory_write& result) {
+int sqlite_view::read_memories(int64_t number, memory_write& result, uint64_t after) {
   reset_later guard{memories_};
   memories_.bind(1, shared_->space);
   memories_.bind(2, number);
+  memories_.bind(3, static_cast<int64_t>(after));
+  memories_.bind(4, static_cast<int64_t>(part_rows));
   int code = SQLITE_DONE;
   while ((code = memories_.step()) == SQLITE_ROW) {
     auto blob = memories_.blob(8);

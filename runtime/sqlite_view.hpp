@@ -44,7 +44,7 @@ public:
   explicit sqlite_view(std::shared_ptr<sqlite_shared> shared) : shared_(std::move(shared)) {}
 
   failure open();
-  caf::expected<memory_write> load(const owner_key& owner) override;
+  caf::expected<memory_write> load_part(const owner_key& owner, uint64_t after) override;
   caf::expected<std::vector<spoken_lines>> spoken(const spoken_by& what) override;
   caf::expected<std::vector<owner_vectors>> owners(const owner_key& after, size_t limit) override;
   caf::expected<std::vector<std::string>> spaces() override;
@@ -56,8 +56,8 @@ private:
   int move_log(uint64_t& left);
   /// Moves the rest with commits shut out, so that the next one starts the log anew.
   int finish_log(bool erased, caf::timespan most);
-  failure read(memory_write& result);
-  int read_memories(int64_t number, memory_write& result);
+  failure read(memory_write& result, uint64_t after);
+  int read_memories(int64_t number, memory_write& result, uint64_t after);
   int read_turns(int64_t number, memory_write& result);
   int read_summaries(int64_t number, memory_write& result);
   int read_spoken(int64_t number, const std::string& author, std::vector<uint64_t>& result);

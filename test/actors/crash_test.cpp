@@ -44,7 +44,7 @@ store_writer_actor::behavior_type disk_writer(store_writer_actor::pointer self, 
           [](const context&, atom::drain) { return atom::drained_v; }};
 }
 
-store_reader_actor::behavior_type disk_reader(store_reader_actor::pointer self, disk* from) {
+part_reader_actor::behavior_type disk_reader(part_reader_actor::pointer self, disk* from) {
   return {[=](const context& ctx, atom::load, const shard_actor& to, const owner_key& owner) {
             auto found = from->owners[owner.owner];
             found.owner = owner;
@@ -52,6 +52,7 @@ store_reader_actor::behavior_type disk_reader(store_reader_actor::pointer self, 
             self->send<caf::message_priority::high>(to, ctx, atom::loaded_v, std::move(found),
                                                     failure{});
           },
+          [](const context&, atom::load, const owner_key&, uint64_t) { return memory_write{}; },
           [](const context&, atom::list, const spoken_by&) { return std::vector<spoken_lines>{}; }};
 }
 

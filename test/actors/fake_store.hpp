@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "messages/loading.hpp"
 #include "test/fixture.hpp"
 
 namespace sotto::test {
@@ -26,8 +27,10 @@ struct fake_store {
     size_t behind;
   };
   std::vector<held_drain> drains;
-  int loads = 0, drains_asked = 0;
+  /// `parts`: asked for after the first of an owner.
+  int loads = 0, parts = 0, drains_asked = 0;
   bool reader_silent = false, reader_fails = false, writer_silent = false;
+  bool parts_silent = false, parts_fail = false;
 
   void commit(failure why = {}) {
     auto x = std::move(writes.front());
@@ -67,13 +70,18 @@ inline store_writer_actor::behavior_type writer(store_writer_actor::pointer self
           }};
 }
 
-inline store_reader_actor::behavior_type reader(store_reader_actor::pointer self,
-                                                fake_store* store) {
+inline part_reader_actor::behavior_type reader(part_reader_actor::pointer self, fake_store* store) {
+  auto part = [=](const owner_key& owner, uint64_t after) {
+    memory_write found;
+    found.owner = owner;
+    for (auto& x : store->rows)
+      if (x.seq > after && found.memories.size() < part_rows)
+        found.memories.push_back(x);
+    return found;
+  };
   return {[=](const context&, atom::load, const shard_actor& to, const owner_key& owner) {
             ++store->loads;
-            memory_write found;
-            found.owner = owner;
-            found.memories = store->rows;
+            auto found = part(owner, 0);
             found.turns = store->turns;
             failure why;
             if (store->reader_fails)
@@ -81,6 +89,15 @@ inline store_reader_actor::behavior_type reader(store_reader_actor::pointer self
             if (!store->reader_silent)
               self->send<caf::message_priority::high>(to, context{}, atom::loaded_v,
                                                       std::move(found), std::move(why));
+          },
+          [=](const context&, atom::load, const owner_key& owner,
+              uint64_t after) -> caf::result<memory_write> {
+            ++store->parts;
+            if (store->parts_fail)
+              return to_error({ec::storage_failed, "broken on purpose", {}});
+            if (store->parts_silent)
+              return self->make_response_promise<memory_write>();
+            return part(owner, after);
           },
           [=](const context&, atom::list, const spoken_by&) { return store->spoken; }};
 }

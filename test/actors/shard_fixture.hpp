@@ -63,7 +63,7 @@ struct shard_fixture : test::frozen_system {
   fake_store store;
   std::shared_ptr<memory_account> account = std::make_shared<memory_account>();
   store_writer_actor to;
-  store_reader_actor from;
+  part_reader_actor from;
   shard_actor home;
 };
 
