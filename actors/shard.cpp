@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include "messages/hex_text.hpp"
 
 namespace sotto {
 
@@ -355,7 +355,12 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
 
 std::string shard_state::new_id() {
   // Sorts by time, as a ULID does: 48 bits of milliseconds, 64 of the node's sequence.
-  return fmt::format("m{:012x}{:016x}", self_->unix_micros() / 1000, self_->services().next_id());
+  auto millis = static_cast<uint64_t>(self_->unix_micros() / 1000);
+  std::string result{"m"};
+  result.reserve(1 + 12 + 16);
+  add_hex(result, millis, 12);
+  add_hex(result, self_->services().next_id(), 16);
+  return result;
 }
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
