@@ -161,8 +161,10 @@ std::vector<float> vector_rows::get(size_t row) const {
   std::vector<float> result(dimension_);
   const auto* at = numbers_.data() + first_of(row);
   auto step = step_of(row);
-  for (size_t i = 0; i < dimension_; ++i)
-    result[i] = static_cast<float>(at[i / pair * step + i % pair]) * scales_[row];
+  for (size_t i = 0; i < dimension_; ++i) {
+    auto place = i / pair * step + i % pair;
+    result[i] = static_cast<float>(at[place]) * scales_[row];
+  }
   return result;
 }
 
