@@ -321,15 +321,32 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   ++owner.writes_under_way;
   for (auto& y : write.turns)
     owner.turns_under_way.emplace_back(turn_journal::place_of(y.conversation, y.key), ticket);
-  if (write.what == store_write::kind::remove || write.what == store_write::kind::forget) {
+  auto& sent = pending_.at(ticket);
+  sent.removes = write.what == store_write::kind::remove || write.what == store_write::kind::forget;
+  if (sent.removes) {
     owner.erasing = ticket;
     owner.erased = ++removals_;
+  } else {
+    ++owner.additions_under_way;
   }
-  auto out = self_->child(ctx);
-  out.deadline = 0; // once sent, it must reach the store in order
-  self_->send(writer_, out, atom::write_v, store_client_actor{self_}, ticket, std::move(write));
+  if (sent.removes && owner.additions_under_way > 0)
+    held_[sent.owner].push_back({ctx, ticket, std::move(write)});
+  else
+    hand_over(ctx, ticket, std::move(write));
   arm();
   return ticket;
+}
+
+void shard_state::hand_over(const context& ctx, uint64_t ticket, store_write write) {
+  auto out = self_->child(ctx);
+  out.deadline = 0; // once sent, it must reach the store
+  self_->send(writer_, out, atom::write_v, store_client_actor{self_}, ticket, std::move(write));
+}
+
+void shard_state::release_removals(const owner_key& key) {
+  if (auto waiting = held_.extract(key))
+    for (auto& x : waiting.mapped())
+      hand_over(x.ctx, x.ticket, std::move(x.write));
 }
 
 void shard_state::committed(uint64_t ticket, const failure& why) {
@@ -339,6 +356,8 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
   // An owner with writes under way is never evicted.
   auto& x = *owners_.at(node.mapped().owner);
   --x.owner.writes_under_way;
+  if (!node.mapped().removes && --x.owner.additions_under_way == 0)
+    release_removals(node.mapped().owner);
   if (x.owner.erasing == ticket) {
     x.owner.erasing = 0;
     x.owner.erased = ++removals_; // until now what is being removed was read

@@ -81,6 +81,8 @@ private:
     std::unordered_map<std::string, summary_record> summaries;
     uint64_t next_seq = 1;
     size_t writes_under_way = 0;
+    /// Of these, all but removals.
+    size_t additions_under_way = 0;
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
     /// that is about to go would pass for one that is there.
     uint64_t erasing = 0;
@@ -119,6 +121,15 @@ private:
     /// Tells the requester after `write_timeout` that the outcome is not known yet.
     std::function<void(const failure&)> give_up;
     int64_t since = 0;
+    bool removes = false;
+  };
+
+  /// A removal that is not sent yet: STORE WRITER serves by level, so it could overtake what was
+  /// sent before it, which then would be there for good.
+  struct held_removal {
+    context ctx;
+    uint64_t ticket = 0;
+    store_write write;
   };
 
   // What a user said in groups, shard_spoken.cpp
@@ -146,6 +157,8 @@ private:
   static void drop_summaries(loaded_owner& owner, uint64_t from);
   uint64_t send(const context& ctx, loaded_owner& owner, store_write write, on_done done,
                 std::function<void(const failure&)> give_up);
+  void hand_over(const context& ctx, uint64_t ticket, store_write write);
+  void release_removals(const owner_key& key);
   void embed_missing(const owner_key& key, loaded_owner& owner);
   void embedded(const owner_key& key, const std::vector<uint64_t>& seqs,
                 std::vector<std::vector<float>> vectors);
@@ -171,6 +184,9 @@ private:
   size_t embedding_ = 0;
   std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
   std::unordered_map<uint64_t, pending_write> pending_;
+  /// In the order in which they were asked for; they go when nothing else of their owner's is under
+  /// way. Nothing is added meanwhile (`loaded_owner::erasing`).
+  std::unordered_map<owner_key, std::vector<held_removal>> held_;
   uint64_t next_ticket_ = 1;
   /// Goes up with every removal. Begins at the actor clock's time, so that what was read from a
   /// SHARD before this one is older. The wall clock would not do: it can be set back.
