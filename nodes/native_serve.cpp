@@ -2,6 +2,7 @@
 #include "nodes/forget_user.hpp"
 #include "nodes/native_calls.hpp"
 #include "nodes/native_connection.hpp"
+#include "nodes/nobody.hpp"
 
 namespace sotto {
 
@@ -44,7 +45,7 @@ void native_connection_state::serve(call& x) {
     return !why;
   };
   if (auto* turn = std::get_if<turn_request>(&x.body)) {
-    if (good(check_call(*turn, parts_->to->with, tenant, trace_id(x.ctx))))
+    if (good(check_call(*turn, parts_->to->with, tenant, nobodys_conversation(*turn, x.ctx))))
       say(x, *turn);
   } else if (auto* query = std::get_if<memory_query>(&x.body)) {
     if (good(check_call(*query, tenant)))
