@@ -51,6 +51,11 @@ constexpr uint64_t little = 1 << 20;
 /// last: once the log is too large.
 constexpr caf::timespan most_shut_out = 100ms, most_shut_out_at_last = 1s;
 
+/// So often in a row a reader may keep what was removed from being cleaned before it is told of.
+/// Between two tries `maintain` is called twice as often each time, up to the last: every try shuts
+/// out commits, and a reader of another program may stay for long.
+constexpr int most_unclean = 6, longest_rest = 40;
+
 /// Between two tries for a lock, until `short_waits` have passed, and later.
 constexpr caf::timespan short_wait = 250us, short_waits = 200ms, long_wait = 10ms;
 
@@ -269,10 +274,10 @@ caf::expected<std::vector<std::string>> sqlite_view::spaces() {
 
 failure sqlite_view::maintain() {
   auto& options = shared_->options;
-  auto erased = shared_->erased.exchange(false);
+  auto erased = shared_->erased && !rests() && shared_->erased.exchange(false);
   auto bytes = shared_->log_bytes.load();
   if (bytes < options.checkpoint_bytes && !erased)
-    return {};
+    return unclean_ >= most_unclean ? unclean_why_ : failure{};
   shared_->cleanings_begun += erased ? 1 : 0;
   uint64_t left = 0;
   auto code = move_log(left);
@@ -285,9 +290,25 @@ failure sqlite_view::maintain() {
     told = (code & 0xff) != SQLITE_BUSY;
   }
   shared_->cleanings_ended += erased ? 1 : 0;
-  if (erased && code != SQLITE_OK)
-    shared_->erased = true;
-  return code == SQLITE_OK || !told ? failure{} : db_.explain(code);
+  if (erased)
+    cleaned(code);
+  if (code != SQLITE_OK && told)
+    return db_.explain(code);
+  return unclean_ >= most_unclean ? unclean_why_ : failure{};
+}
+
+bool sqlite_view::rests() {
+  return rest_ > 0 && rest_-- > 0;
+}
+
+void sqlite_view::cleaned(int code) {
+  if (code == SQLITE_OK) {
+    unclean_ = 0;
+    return;
+  }
+  shared_->erased = true;
+  rest_ = std::min(1 << std::min(unclean_++, most_unclean), longest_rest);
+  unclean_why_ = db_.explain(code);
 }
 
 int sqlite_view::move_log(uint64_t& left) {

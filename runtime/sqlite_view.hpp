@@ -56,6 +56,10 @@ private:
   int move_log(uint64_t& left);
   /// Moves the rest with commits shut out, so that the next one starts the log anew.
   int finish_log(bool erased, caf::timespan most);
+  /// Whether the log is not cleaned this time, as a reader kept it from that before.
+  bool rests();
+  /// The log was cleaned of what was removed, or not (SQLite's code).
+  void cleaned(int code);
   failure read(memory_write& result);
   int read_memories(int64_t number, memory_write& result);
   int read_turns(int64_t number, memory_write& result);
@@ -63,6 +67,11 @@ private:
   int read_spoken(int64_t number, const std::string& author, std::vector<uint64_t>& result);
 
   std::shared_ptr<sqlite_shared> shared_;
+  /// Tries in a row to clean the log of what was removed that a reader kept from it.
+  int unclean_ = 0;
+  /// Calls of `maintain` until it is tried again.
+  int rest_ = 0;
+  failure unclean_why_;
   // The connection goes last: statements must be gone before it.
   sqlite::connection db_;
   sqlite::statement owner_;
