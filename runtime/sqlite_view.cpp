@@ -103,7 +103,7 @@ void wait_promptly(sqlite::connection& db, caf::timespan most) {
         std::this_thread::sleep_for(before < short_waits / short_wait ? short_wait : long_wait);
         return 1;
       },
-      reinterpret_cast<void*>(tries));
+      reinterpret_cast<void*>(tries)); // NOLINT(performance-no-int-to-ptr): it is never followed
 }
 
 int truncate_log(sqlite::connection& db) {
