@@ -318,6 +318,8 @@ void session_state::tick() {
 
 void session_state::give_up(const failure& why) {
   if (turn_) {
+    if (turn_->generating)
+      cancel_generation(); // the model would work on for nobody
     tell(*turn_, atom::failed_v, why);
     tell_typing(turn_->ctx, false);
   }
