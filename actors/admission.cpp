@@ -42,6 +42,7 @@ void admission_state::init(self_pointer self, admission_parts parts) {
   queue_ = std::make_unique<admission_queue<turn>>(limits_of(parts_), &parts_.load->tenants);
   auto most = parts_.options.max_memory != 0 ? parts_.options.max_memory : parts_.memory / 4 * 3;
   policy_ = std::make_unique<overload_policy>(parts_.options, most);
+  self->mend = [this] { mend(); };
 }
 
 priority admission_state::level_of(const turn_request& request, uint64_t tenant,
@@ -65,9 +66,9 @@ void admission_state::say(const context& ctx, turn_client_actor client, uint64_t
   if (x.ctx.deadline == 0)
     x.ctx.deadline = now + parts_.session.turn_timeout.count();
   if (draining_)
-    return refuse(x, {ec::unavailable, "the node is shutting down", {}}, way::refused);
+    return refuse(std::move(x), {ec::unavailable, "the node is shutting down", {}}, way::refused);
   if (parts_.load->refuses(x.ctx.level, tenant))
-    return refuse(x, overloaded(), way::refused);
+    return refuse(std::move(x), overloaded(), way::refused);
   auto& key = x.request.idempotency_key;
   turn_class of{{x.client->id(), ticket},        conversation,  x.ctx.level, tenant,
                 key.empty() ? 0 : hash(key) | 1, x.ctx.deadline};
@@ -77,26 +78,27 @@ void admission_state::say(const context& ctx, turn_client_actor client, uint64_t
 
 void admission_state::serve(int64_t now) {
   while (auto x = queue_->next(now))
-    start(std::move(*x));
+    self_->attempt([&] { start(std::move(*x)); });
   for (auto& x : queue_->refused())
-    refuse(x, overloaded(), way::refused);
+    refuse(std::move(x), overloaded(), way::refused);
   publish();
   arm(now);
 }
 
 void admission_state::start(admission_queue<turn>::started x) {
+  auto& request = x.what.request;
+  // First of all: whoever drops it gives the slot back, also if something fails here.
+  if (x.number != 0)
+    request.slot = std::make_shared<turn_slot>(self_, x.number);
   ++served_;
   ++served_by_level_[static_cast<size_t>(x.level)];
   ++served_by_tenant_[served_by_tenant_.size() < most_tenants ? x.tenant : 0];
   parts_.metrics->served(x.level, static_cast<double>(x.waited) / 1e9);
-  auto& request = x.what.request;
-  if (x.number != 0)
-    request.slot = std::make_shared<turn_slot>(self_, x.number);
   auto home = parts_.home(request.owner);
   // As control, bounded by the slots: `drain` of a partition that moves does not overtake it.
   self_->send<caf::message_priority::high>(home, self_->child(x.what.ctx), atom::say_v,
-                                           std::move(x.what.client), x.what.ticket,
-                                           std::move(request));
+                                           x.what.client, x.what.ticket, std::move(request));
+  x.what.done();
 }
 
 void admission_state::give_back(uint32_t partition, uint32_t of) {
@@ -105,8 +107,9 @@ void admission_state::give_back(uint32_t partition, uint32_t of) {
   auto moves = [=](const turn& x) { return partition_of(x.request.owner, of) == partition; };
   for (auto& x : queue_->take_if(moves, now)) {
     parts_.metrics->left(x.ctx.level, way::moved);
-    self_->send<caf::message_priority::high>(to, self_->child(x.ctx), atom::say_v,
-                                             std::move(x.client), x.ticket, std::move(x.request));
+    self_->send<caf::message_priority::high>(to, self_->child(x.ctx), atom::say_v, x.client,
+                                             x.ticket, std::move(x.request));
+    x.done();
   }
   serve(now);
   end_if_drained();
@@ -122,7 +125,7 @@ failure admission_state::overloaded() const {
           policy_->retry_after(queue_->queued())};
 }
 
-void admission_state::refuse(const turn& x, failure why, way how) {
+void admission_state::refuse(turn x, failure why, way how) {
   if (how == way::refused)
     ++refused_;
   parts_.metrics->left(x.ctx.level, how);
@@ -138,6 +141,7 @@ void admission_state::refuse(const turn& x, failure why, way how) {
                         std::move(why));
   else
     self_->send(x.client, ctx, atom::failed_v, x.ticket, std::move(why));
+  x.done();
 }
 
 void admission_state::cancel(const context& ctx, const turn_client_actor& client, uint64_t ticket,
@@ -147,6 +151,7 @@ void admission_state::cancel(const context& ctx, const turn_client_actor& client
   if (lost && queue_->waits_by_key(name))
     return;
   if (auto x = queue_->remove(name, now)) {
+    x->done();
     parts_.metrics->left(x->ctx.level, way::cancelled);
     serve(now);
     return end_if_drained();
@@ -182,10 +187,17 @@ void admission_state::end_if_drained() {
 
 void admission_state::give_up(const failure& why) {
   for (auto& x : queue_->clear())
-    refuse(x, why, way::refused);
+    refuse(std::move(x), why, way::refused);
 }
 
-admission_actor::behavior_type admission(actor_of<admission_actor, admission_state>* self,
+void admission_state::mend() {
+  auto now = self_->nanos();
+  queue_->rebuild(now);
+  publish();
+  arm(now);
+}
+
+admission_actor::behavior_type admission(lasting_actor_of<admission_actor, admission_state>* self,
                                          admission_parts parts) {
   auto& state = self->state;
   state.init(self, std::move(parts));

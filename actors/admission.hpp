@@ -11,8 +11,9 @@
 #include "config/admission_options.hpp"
 #include "config/session_options.hpp"
 #include "messages/admission.hpp"
-#include "runtime/base_actor.hpp"
+#include "runtime/lasting_actor.hpp"
 #include "runtime/process_figures.hpp"
+#include "runtime/waiting_client.hpp"
 
 namespace sotto {
 
@@ -35,11 +36,14 @@ struct admission_parts {
 /// ADMISSION's state: lets turns run by `admission_queue`, and watches the load by
 /// `overload_policy`. Whoever waits past its deadline is answered by a timer; what is refused is
 /// told when trying again may help.
+///
+/// It is never started anew, as it alone knows which turns run: after a failure it counts from what
+/// waits and what runs (`admission_queue::rebuild`).
 class admission_state {
 public:
   static inline const char* name = "admission";
 
-  using self_pointer = actor_of<admission_actor, admission_state>*;
+  using self_pointer = lasting_actor_of<admission_actor, admission_state>*;
 
   void init(self_pointer self, admission_parts parts);
 
@@ -56,10 +60,9 @@ public:
   void give_up(const failure& why);
 
 private:
-  struct turn {
-    context ctx;
-    turn_client_actor client;
-    uint64_t ticket = 0;
+  struct turn : waiting_client<turn_client_actor> {
+    turn(const context& ctx, turn_client_actor client, uint64_t ticket, turn_request x)
+        : waiting_client(ctx, std::move(client), ticket), request(std::move(x)) {}
     turn_request request;
   };
   using way = admission_metrics::way;
@@ -68,7 +71,7 @@ private:
                     int64_t now);
   void serve(int64_t now);
   void start(admission_queue<turn>::started x);
-  void refuse(const turn& x, failure why, way how);
+  void refuse(turn x, failure why, way how);
   failure overloaded() const;
   void publish();
   void expire(int64_t now);
@@ -79,6 +82,7 @@ private:
   void end_if_drained();
   bool active(int64_t now) const;
   void arm(int64_t now);
+  void mend();
 
   self_pointer self_ = nullptr;
   admission_parts parts_;
@@ -106,7 +110,7 @@ private:
   int64_t armed_ = 0;
 };
 
-admission_actor::behavior_type admission(actor_of<admission_actor, admission_state>* self,
+admission_actor::behavior_type admission(lasting_actor_of<admission_actor, admission_state>* self,
                                          admission_parts parts);
 
 } // namespace sotto

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 #include <tuple>
@@ -92,14 +93,35 @@ public:
     if (follows && !may_follow(line, of.tenant))
       return refused_.push_back(std::move(what));
     remember(number, std::move(what), of, now);
-    if (!follows) {
+    line_up(number, of, now);
+  }
+
+  /// Makes all anew of what waits and what runs: for after an exception, which may have left
+  /// something half done. What waits keeps its order of arrival. Linear.
+  void rebuild(int64_t now) {
+    auto waiting = std::exchange(waiting_, {});
+    names_.clear();
+    deadlines_.clear();
+    lines_.clear();
+    queue_ = priority_queue<uint64_t>{limits_.queue};
+    holding_ = following_ = 0;
+    following_of_.clear();
+    if (load_)
+      load_->clear();
+    for (auto& [number, x] : running_) {
+      holding_ += x.holds ? 1 : 0;
+      auto& line = lines_[x.conversation];
       line.first = number;
-      return enter(number, of.level, now);
+      line.runs = true;
+      line.key = x.key;
     }
-    line.followers.push_back(number);
-    follow(of.tenant);
-    if (!line.runs)
-      raise(line.first, of.level, now);
+    std::map<uint64_t, entry> in_order;
+    for (auto& [number, x] : waiting)
+      in_order.emplace(number, std::move(x));
+    for (auto& [number, x] : in_order) {
+      remember(number, std::move(x.what), x.of, x.arrived);
+      line_up(number, x.of, now);
+    }
   }
 
   /// Starts the next turn for which there is a slot; nothing where there is none. To be asked again
@@ -121,7 +143,7 @@ public:
     line.runs = true;
     line.key = x.of.key;
     ++holding_;
-    running_.emplace(*number, place{name_of(x.of), now, true});
+    running_.emplace(*number, place{name_of(x.of), x.of.key, now, true});
     if (x.of.key != 0)
       take_retries(line, now);
     return started{*number, std::move(x.what), x.of.level, x.of.tenant, now - x.arrived};
@@ -246,6 +268,7 @@ private:
 
   struct place {
     line_name conversation{};
+    uint64_t key = 0;
     int64_t since = 0;
     bool holds = false;
   };
@@ -263,6 +286,19 @@ private:
     if (x.of.deadline != 0)
       deadlines_.erase({x.of.deadline, number});
     return x;
+  }
+
+  /// Gives a turn its place in its conversation.
+  void line_up(uint64_t number, const turn_class& of, int64_t now) {
+    auto& line = lines_[name_of(of)];
+    if (line.first == 0) {
+      line.first = number;
+      return enter(number, of.level, now);
+    }
+    line.followers.push_back(number);
+    follow(of.tenant);
+    if (!line.runs)
+      raise(line.first, of.level, now);
   }
 
   /// Puts a conversation's first turn into the queue. One that has to give way for it makes room

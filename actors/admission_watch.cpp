@@ -39,11 +39,13 @@ void admission_state::tick() {
 
 void admission_state::expire(int64_t now) {
   for (auto& x : queue_->late(now))
-    refuse(x, {ec::timeout, "the deadline passed while the turn waited", {}}, way::late);
+    refuse(std::move(x), {ec::timeout, "the deadline passed while the turn waited", {}}, way::late);
 }
 
 void admission_state::look(int64_t now) {
-  auto spent = std::max<int64_t>(now - looked_, 1);
+  // At once: where it fails, it is tried again an interval later, not before.
+  auto last = std::exchange(looked_, now);
+  auto spent = std::max<int64_t>(now - last, 1);
   auto figures = parts_.figures();
   auto cpu = static_cast<double>(figures.cpu - std::exchange(cpu_, figures.cpu))
              / static_cast<double>(spent) / parts_.cores;
@@ -53,9 +55,8 @@ void admission_state::look(int64_t now) {
   x.standing = fewest_;
   x.served = std::exchange(served_, 0);
   x.refused = std::exchange(refused_, 0) + early - std::exchange(refused_early_, early);
-  x.cpu = looked_ == 0 ? 0 : cpu;
+  x.cpu = last == 0 ? 0 : cpu;
   x.memory = figures.resident;
-  looked_ = now;
   auto queued = queue_->queued();
   fewest_ = queued - queue_->queued(priority::background);
   auto before = policy_->step();
@@ -135,9 +136,9 @@ void admission_state::arm(int64_t now) {
     due = std::min(due, deadline + 1);
   if (armed_ != 0 && armed_ <= due)
     return;
-  armed_ = due;
   self_->delayed_send<caf::message_priority::high>(
       self_, caf::timespan{std::max<int64_t>(due - now, 0)}, context{}, atom::tick_v);
+  armed_ = due;
 }
 
 } // namespace sotto

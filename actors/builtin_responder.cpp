@@ -197,14 +197,15 @@ llm_actor::behavior_type builtin(actor_of<llm_actor, builtin_state>* self) {
         if (ask.stream) {
           for (size_t from = 0; from < done.text.size();) {
             auto to = std::min(done.text.find(' ', from), done.text.size() - 1) + 1;
-            self->send(client, self->child(ctx), atom::token_v, ticket,
-                       done.text.substr(from, to - from));
+            self->send<caf::message_priority::high>(client, self->child(ctx), atom::token_v, ticket,
+                                                    done.text.substr(from, to - from));
             from = to;
           }
         }
-        self->send(client, self->child(ctx), atom::completed_v, ticket, std::move(done));
+        self->send<caf::message_priority::high>(client, self->child(ctx), atom::completed_v, ticket,
+                                                std::move(done));
       },
-      // Whatever is cancelled has been answered before.
+      // What is cancelled was answered before, unless it waited (`base_actor`).
       [](const context&, atom::cancel, const llm_client_actor&, uint64_t) {},
   };
 }

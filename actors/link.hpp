@@ -182,6 +182,7 @@ private:
   void tell_settled(uint32_t partition);
   void asking_lost();
   void expire(int64_t now);
+  void tell_cancel(uint64_t number, bool lost);
   void answer(const routed_call& x, const failure& why);
   routed_call take_call(uint64_t number);
 

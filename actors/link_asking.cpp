@@ -149,6 +149,12 @@ routed_call link_state::take_call(uint64_t number) {
   return std::move(x.what);
 }
 
+/// Nobody waits any more for a call that the peer has. `lost`: unless they ask again.
+void link_state::tell_cancel(uint64_t number, bool lost) {
+  urgent(frame_of(frame_kind::cancel, number, priority::normal,
+                  caf::make_message(atom::cancel_v, lost)));
+}
+
 void link_state::cancel(const turn_client_actor& client, uint64_t ticket, bool lost) {
   auto name = turns_.find({client->id(), ticket});
   if (name == turns_.end())
@@ -156,8 +162,7 @@ void link_state::cancel(const turn_client_actor& client, uint64_t ticket, bool l
   auto number = name->second;
   auto& call = asked_.at(number);
   if (call.sent)
-    urgent(frame_of(frame_kind::cancel, number, priority::normal,
-                    caf::make_message(atom::cancel_v, lost)));
+    tell_cancel(number, lost);
   else if (lost && repeatable(call.what))
     return; // it goes on for who asks again
   go_on_settling(take_call(number).partition);
@@ -259,6 +264,8 @@ void link_state::expire(int64_t now) {
   };
   for (auto number : numbers_of(over)) {
     auto late = now > asked_.at(number).due;
+    if (asked_.at(number).sent)
+      tell_cancel(number, true); // it would work on for nobody
     auto what = take_call(number);
     if (late)
       answer(what, {ec::timeout, fmt::format("node {} did not answer in time", peer_name_), {}});
@@ -328,8 +335,8 @@ bool link_state::take_last(const routed_call& call, caf::message& what) {
     self_->send(call.client, ctx, atom::completed_v, call.ticket,
                 std::move(what.get_mutable_as<turn_reply>(1)));
   else if (call.generating && what.match_elements<caf::atom_value, completion>())
-    self_->send(call.generating, ctx, atom::completed_v, call.ticket,
-                std::move(what.get_mutable_as<completion>(1)));
+    self_->send<caf::message_priority::high>(call.generating, ctx, atom::completed_v, call.ticket,
+                                             std::move(what.get_mutable_as<completion>(1)));
   else
     return false;
   return true;

@@ -24,8 +24,7 @@ void link_state::cancel_generation(const llm_client_actor& client, uint64_t tick
     return;
   auto number = name->second;
   if (asked_.at(number).sent)
-    urgent(frame_of(frame_kind::cancel, number, priority::normal,
-                    caf::make_message(atom::cancel_v, false)));
+    tell_cancel(number, false);
   take_call(number);
 }
 
@@ -36,8 +35,8 @@ void link_state::take_text(const routed_call& call, caf::message& what) {
   auto ctx = self_->child(call.ctx);
   ctx.deadline = 0;
   if (what.match_elements<caf::atom_value, stream_piece>())
-    self_->send(call.generating, ctx, atom::token_v, call.ticket,
-                std::move(what.get_mutable_as<stream_piece>(1).text));
+    self_->send<caf::message_priority::high>(call.generating, ctx, atom::token_v, call.ticket,
+                                             std::move(what.get_mutable_as<stream_piece>(1).text));
 }
 
 void link_state::serve_generation(const link_frame& x, caf::message& what) {

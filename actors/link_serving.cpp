@@ -172,8 +172,8 @@ void link_state::expire_served(int64_t now) {
     auto here = at++;
     if (now <= here->second.due)
       continue;
-    auto x = take_served(here);
-    self_->forget(x.asked);
+    auto ticket = here->first;
+    abandon(ticket, take_served(here), true);
   }
 }
 

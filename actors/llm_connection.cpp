@@ -166,8 +166,7 @@ void llm_connection_state::stream_data(std::string_view data) {
   run_->done = x.done;
   run_->why = std::move(x.why);
   if (!x.text.empty())
-    self_->send(run_->client, self_->child(run_->ctx), atom::token_v, run_->ticket,
-                std::move(x.text));
+    answer(*run_, atom::token_v, std::move(x.text));
 }
 
 void llm_connection_state::end() {
@@ -185,18 +184,26 @@ void llm_connection_state::end() {
   if (answer.why)
     return fail(std::move(answer.why));
   if (x.stream && !answer.result.text.empty())
-    self_->send(x.client, self_->child(x.ctx), atom::token_v, x.ticket, answer.result.text);
+    this->answer(x, atom::token_v, answer.result.text);
   finish(std::move(answer.result));
+}
+
+/// Control: what was generated is not refused where a mailbox is full, or a text would lack a
+/// piece.
+template <class Verb, class T>
+void llm_connection_state::answer(const running& x, Verb verb, T what) {
+  self_->send<caf::message_priority::high>(x.client, self_->child(x.ctx), verb, x.ticket,
+                                           std::move(what));
 }
 
 void llm_connection_state::finish(completion result) {
   auto x = std::move(run_);
-  self_->send(x->client, self_->child(x->ctx), atom::completed_v, x->ticket, std::move(result));
+  answer(*x, atom::completed_v, std::move(result));
 }
 
 void llm_connection_state::fail(failure why) {
   auto x = std::move(run_);
-  self_->send(x->client, self_->child(x->ctx), atom::failed_v, x->ticket, std::move(why));
+  answer(*x, atom::failed_v, std::move(why));
 }
 
 llm_connection_actor::behavior_type

@@ -66,6 +66,8 @@ private:
   void piece(std::string_view bytes);
   void stream_data(std::string_view data);
   void end();
+  template <class Verb, class T>
+  void answer(const running& x, Verb verb, T what);
   void finish(completion result);
   void fail(failure why);
 

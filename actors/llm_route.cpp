@@ -24,22 +24,18 @@ void llm_route_state::init(self_pointer self, link_options links, llm_options op
   options_ = std::move(options);
   builtin_ = std::move(builtin);
   metrics_ = std::make_unique<llm_route_metrics>(self->services().metrics);
+  self->mend = [this] { mend(); };
 }
 
 void llm_route_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                                generation ask) {
-  if (early_.take(client->id(), ticket))
-    return;
   if (ask.deployments.empty()) {
     // The builtin responder is no model: it costs less than the way to another node.
     self_->send(builtin_, self_->child(ctx), atom::generate_v, std::move(client), ticket,
                 std::move(ask));
     return;
   }
-  job x;
-  x.ctx = ctx;
-  x.client = std::move(client);
-  x.ticket = ticket;
+  job x{ctx, std::move(client), ticket};
   x.ask = std::move(ask);
   x.due = self_->nanos() + links_.hold.count();
   if (ctx.deadline != 0)
@@ -89,7 +85,7 @@ void llm_route_state::start(const std::string& node, job x) {
 
 void llm_route_state::hold(job x) {
   if (held_ >= options_.max_waiting)
-    return answer(x,
+    return answer(std::move(x),
                   {ec::overloaded, "too many generations wait for a node with the role llm", {}});
   x.node.clear();
   x.tried.clear();
@@ -101,29 +97,27 @@ void llm_route_state::hold(job x) {
 }
 
 void llm_route_state::give_up(job x) {
+  auto reasons = std::move(x.reasons);
   if (x.ctx.late(self_->nanos()))
-    return answer(x,
-                  {ec::timeout, "the deadline passed before a model was reached" + x.reasons, {}});
+    return answer(std::move(x),
+                  {ec::timeout, "the deadline passed before a model was reached" + reasons, {}});
   metrics_->refused();
   // As where all deployments failed: a pass-through names its model and wants no other.
   if (options_.builtin_fallback && !x.ask.persona.empty()) {
-    self_->send(builtin_, self_->child(x.ctx), atom::generate_v, std::move(x.client), x.ticket,
+    self_->send(builtin_, self_->child(x.ctx), atom::generate_v, x.client, x.ticket,
                 std::move(x.ask));
-    return;
+    return x.done();
   }
-  if (anybody())
-    answer(x, {ec::unavailable, "no node with the role llm can be reached" + x.reasons, {}, 1});
-  else
-    answer(x, {ec::unavailable,
-               "no live node of the cluster has the role llm (cluster.roles)" + x.reasons,
-               {},
-               1});
+  const auto* what = anybody() ? "no node with the role llm can be reached"
+                               : "no live node of the cluster has the role llm (cluster.roles)";
+  answer(std::move(x), {ec::unavailable, what + reasons, {}, 1});
 }
 
-void llm_route_state::answer(const job& x, const failure& why) {
+void llm_route_state::answer(job x, const failure& why) {
   auto ctx = self_->child(x.ctx);
   ctx.deadline = 0; // an answer is worth hearing however late it is
-  self_->send(x.client, ctx, atom::failed_v, x.ticket, why);
+  self_->send<caf::message_priority::high>(x.client, ctx, atom::failed_v, x.ticket, why);
+  x.done();
 }
 
 llm_route_state::job llm_route_state::take(uint64_t number) {
@@ -148,7 +142,8 @@ void llm_route_state::token(uint64_t number, std::string text) {
     x.ask = {}; // it will not be asked again
   auto ctx = self_->child(x.ctx);
   ctx.deadline = 0;
-  self_->send(x.client, ctx, atom::token_v, x.ticket, std::move(text));
+  // As all answers of generations, control: where mailboxes are full, no piece of a text is lost.
+  self_->send<caf::message_priority::high>(x.client, ctx, atom::token_v, x.ticket, std::move(text));
 }
 
 void llm_route_state::completed(uint64_t number, completion result) {
@@ -158,7 +153,9 @@ void llm_route_state::completed(uint64_t number, completion result) {
   metrics_->ended(x.node, "completed");
   auto ctx = self_->child(x.ctx);
   ctx.deadline = 0;
-  self_->send(x.client, ctx, atom::completed_v, x.ticket, std::move(result));
+  self_->send<caf::message_priority::high>(x.client, ctx, atom::completed_v, x.ticket,
+                                           std::move(result));
+  x.done();
 }
 
 void llm_route_state::failed(uint64_t number, const failure& why) {
@@ -168,18 +165,20 @@ void llm_route_state::failed(uint64_t number, const failure& why) {
   auto again = why.code == ec::unavailable && !x.begun;
   metrics_->ended(x.node, again ? "moved" : "failed");
   if (!again)
-    return answer(x, why);
+    return answer(std::move(x), why);
   x.tried.push_back(std::move(x.node));
   x.reasons = "; " + why.message;
   place(std::move(x));
 }
 
-void llm_route_state::cancel(const llm_client_actor& client, uint64_t ticket) {
+void llm_route_state::cancel(const context& ctx, const llm_client_actor& client, uint64_t ticket) {
   auto name = names_.find({client->id(), ticket});
-  if (name == names_.end())
-    return early_.add(client->id(), ticket);
+  if (name == names_.end()) // it may wait there, or is over
+    return self_->send<caf::message_priority::high>(builtin_, self_->child(ctx), atom::cancel_v,
+                                                    client, ticket);
   auto number = name->second;
   auto x = take(number);
+  x.done();
   if (x.node.empty())
     return;
   metrics_->ended(x.node, "cancelled");
@@ -214,7 +213,9 @@ void llm_route_state::linked(const std::string& node, llm_actor link) {
       lost.push_back(number);
   std::sort(lost.begin(), lost.end());
   for (auto number : lost)
-    failed(number, {ec::unavailable, fmt::format("node {} was lost", node), {}, 1});
+    self_->attempt([&] {
+      failed(number, {ec::unavailable, fmt::format("node {} was lost", node), {}, 1});
+    });
   retry_held();
 }
 
@@ -225,13 +226,31 @@ void llm_route_state::retry_held() {
       waiting.push_back(number);
   std::sort(waiting.begin(), waiting.end());
   for (auto number : waiting)
-    place(take(number));
+    self_->attempt([&] { place(take(number)); });
 }
 
 void llm_route_state::arm() {
-  if (std::exchange(armed_, true))
+  if (armed_)
     return;
   self_->delayed_send<caf::message_priority::high>(self_, tick_interval, context{}, atom::tick_v);
+  armed_ = true;
+}
+
+/// Counts anew.
+void llm_route_state::mend() {
+  held_ = 0;
+  names_.clear();
+  for (auto& [node, x] : nodes_)
+    x.running = 0;
+  for (auto& [number, x] : jobs_) {
+    names_[{x.client->id(), x.ticket}] = number;
+    if (x.node.empty())
+      ++held_;
+    else if (auto at = nodes_.find(x.node); at != nodes_.end())
+      ++at->second.running;
+  }
+  metrics_->held(held_);
+  arm();
 }
 
 void llm_route_state::tick() {
@@ -241,7 +260,7 @@ void llm_route_state::tick() {
     arm();
 }
 
-llm_route_actor::behavior_type llm_route(actor_of<llm_route_actor, llm_route_state>* self,
+llm_route_actor::behavior_type llm_route(lasting_actor_of<llm_route_actor, llm_route_state>* self,
                                          link_options links, llm_options options,
                                          llm_actor builtin) {
   auto& state = self->state;
@@ -249,8 +268,8 @@ llm_route_actor::behavior_type llm_route(actor_of<llm_route_actor, llm_route_sta
   return {
       [&state](const context& ctx, atom::generate, llm_client_actor& client, uint64_t ticket,
                generation& ask) { state.generate(ctx, std::move(client), ticket, std::move(ask)); },
-      [&state](const context&, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
-        state.cancel(client, ticket);
+      [&state](const context& ctx, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
+        state.cancel(ctx, client, ticket);
       },
       [&state](const context&, atom::token, uint64_t number, std::string& text) {
         state.token(number, std::move(text));

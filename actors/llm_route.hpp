@@ -7,8 +7,8 @@
 #include "config/link_options.hpp"
 #include "config/llm_options.hpp"
 #include "messages/link.hpp"
-#include "runtime/base_actor.hpp"
-#include "runtime/early_cancels.hpp"
+#include "runtime/lasting_actor.hpp"
+#include "runtime/waiting_client.hpp"
 
 namespace sotto {
 
@@ -18,15 +18,17 @@ namespace sotto {
 /// cannot be reached, or is lost before it told anything, the next is tried; where all were, it is
 /// held while there is a live node with the role, for `link_options::hold` in all, and tried again.
 /// What was begun is not begun anew: its text was told already.
+///
+/// It is never started anew, as it is told once which nodes there are.
 class llm_route_state {
 public:
   static inline const char* name = "llm_route";
 
-  using self_pointer = actor_of<llm_route_actor, llm_route_state>*;
+  using self_pointer = lasting_actor_of<llm_route_actor, llm_route_state>*;
 
   void init(self_pointer self, link_options links, llm_options options, llm_actor builtin);
   void generate(const context& ctx, llm_client_actor client, uint64_t ticket, generation ask);
-  void cancel(const llm_client_actor& client, uint64_t ticket);
+  void cancel(const context& ctx, const llm_client_actor& client, uint64_t ticket);
   void token(uint64_t number, std::string text);
   void completed(uint64_t number, completion result);
   void failed(uint64_t number, const failure& why);
@@ -35,10 +37,8 @@ public:
   void tick();
 
 private:
-  struct job {
-    context ctx;
-    llm_client_actor client;
-    uint64_t ticket = 0;
+  struct job : waiting_client<llm_client_actor> {
+    using waiting_client::waiting_client;
     generation ask;
     /// Where it runs; empty: it is held.
     std::string node;
@@ -69,10 +69,11 @@ private:
   std::string best(const job& x) const;
   bool anybody() const;
   void give_up(job x);
-  void answer(const job& x, const failure& why);
+  void answer(job x, const failure& why);
   /// Takes a job out; empty client: there is none.
   job take(uint64_t number);
   void arm();
+  void mend();
 
   self_pointer self_ = nullptr;
   link_options links_;
@@ -85,13 +86,12 @@ private:
   size_t held_ = 0;
   /// Every try has its own: what a lost one still tells is nobody's.
   uint64_t last_number_ = 0;
-  early_cancels early_;
   bool armed_ = false;
 };
 
 /// Of `options`, what is meant for who asks: how many may wait, and whether BUILTIN answers when
 /// nobody else can.
-llm_route_actor::behavior_type llm_route(actor_of<llm_route_actor, llm_route_state>* self,
+llm_route_actor::behavior_type llm_route(lasting_actor_of<llm_route_actor, llm_route_state>* self,
                                          link_options links, llm_options options,
                                          llm_actor builtin);
 

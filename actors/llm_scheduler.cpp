@@ -22,13 +22,13 @@ int64_t asked_pause(const failure& why) {
 
 } // namespace
 
-llm_scheduler_state::~llm_scheduler_state() {
-  auto end = [](const llm_actor& x) { caf::anon_send_exit(x, caf::exit_reason::user_shutdown); };
-  for (auto& [name, at] : deployments_)
-    std::for_each(at->idle.begin(), at->idle.end(), end);
-  for (auto& [number, x] : running_)
-    if (x.connection)
-      end(x.connection);
+owned_connection::~owned_connection() {
+  if (!x_)
+    return;
+  try {
+    caf::anon_send_exit(x_, caf::exit_reason::user_shutdown);
+  } catch (...) { // there is no memory to tell it with
+  }
 }
 
 void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor builtin,
@@ -38,15 +38,14 @@ void llm_scheduler_state::init(self_pointer self, llm_options options, llm_actor
   builtin_ = std::move(builtin);
   connect_ = std::move(connect);
   metrics_ = std::make_unique<llm_metrics>(self->services().metrics);
-  calls_ = shared_prompts<llm_client_actor>{options_.max_waiting};
+  calls_ = shared_prompts<llm_client_actor, asker>{options_.max_waiting};
+  self->mend = [this] { mend(); };
   for (auto& x : options_.deployments)
     deployments_.emplace(x.name, std::make_unique<deployment>(x, options_));
 }
 
 void llm_scheduler_state::generate(const context& ctx, llm_client_actor client, uint64_t ticket,
                                    generation ask) {
-  if (early_.take(client->id(), ticket))
-    return;
   if (ask.deployments.empty()) {
     auto out = self_->child(ctx);
     self_->send(builtin_, out, atom::generate_v, std::move(client), ticket, std::move(ask));
@@ -70,7 +69,8 @@ bool llm_scheduler_state::join(const std::string& key, asker& x) {
   metrics_->saved();
   auto& me = to->askers.back();
   if (!to->text.empty())
-    self_->send(me.client, self_->child(me.ctx), atom::token_v, me.ticket, to->text);
+    self_->send<caf::message_priority::high>(me.client, self_->child(me.ctx), atom::token_v,
+                                             me.ticket, to->text);
   auto better = std::all_of(to->askers.begin(), to->askers.end() - 1,
                             [&](auto& y) { return me.ctx.level < y.ctx.level; });
   for (auto& [name, at] : deployments_)
@@ -111,18 +111,18 @@ void llm_scheduler_state::start(deployment& at, job x) {
   running_job r;
   r.at = &at;
   if (at.idle.empty()) {
-    r.connection = connect_(self_->home_system(), at.options);
-    self_->monitor(r.connection);
+    r.connection = owned_connection{connect_(self_->home_system(), at.options)};
+    self_->monitor(r.connection.get());
   } else {
     r.connection = std::move(at.idle.back());
     at.idle.pop_back();
   }
-  ++at.running;
   auto number = next_number_++;
-  self_->send(r.connection, call_context(x), atom::generate_v, llm_client_actor{self_}, number,
-              x.ask);
+  self_->send(r.connection.get(), call_context(x), atom::generate_v, llm_client_actor{self_},
+              number, x.ask);
   r.what = std::move(x);
   running_.emplace(number, std::move(r));
+  ++at.running;
   arm();
 }
 
@@ -143,8 +143,10 @@ void llm_scheduler_state::serve(deployment& at) {
     if (!x)
       return;
     // Chosen anew: the breaker may have opened while it waited.
-    if (!expire(*x, waited_too_long))
-      place(std::move(*x));
+    self_->attempt([&] {
+      if (!expire(*x, waited_too_long))
+        place(std::move(*x));
+    });
   }
 }
 
@@ -154,8 +156,10 @@ void llm_scheduler_state::token(uint64_t number, const std::string& text) {
     return;
   auto& x = at->second.what;
   x.begun = true;
+  // As all answers of generations, control: where mailboxes are full, no piece of a text is lost.
   for (auto& to : x.who->askers)
-    self_->send(to.client, self_->child(to.ctx), atom::token_v, to.ticket, text);
+    self_->send<caf::message_priority::high>(to.client, self_->child(to.ctx), atom::token_v,
+                                             to.ticket, text);
   if (!x.who->key.empty())
     x.who->text += text;
 }
@@ -172,8 +176,11 @@ void llm_scheduler_state::completed(uint64_t number, completion result) {
   }
   result.failed = std::move(x.what.failed);
   calls_.close(*x.what.who);
-  for (auto& to : x.what.who->askers)
-    self_->send(to.client, answer_context(to), atom::completed_v, to.ticket, result);
+  for (auto& to : x.what.who->askers) {
+    self_->send<caf::message_priority::high>(to.client, answer_context(to), atom::completed_v,
+                                             to.ticket, result);
+    to.done();
+  }
   if (x.at)
     serve(*x.at);
 }
@@ -239,10 +246,12 @@ context llm_scheduler_state::answer_context(const asker& x) {
   return ctx;
 }
 
-void llm_scheduler_state::refuse(const asker& x, failure why) {
+void llm_scheduler_state::refuse(asker& x, failure why) {
   if (why.code == ec::overloaded)
     why.param.clear();
-  self_->send(x.client, answer_context(x), atom::failed_v, x.ticket, std::move(why));
+  self_->send<caf::message_priority::high>(x.client, answer_context(x), atom::failed_v, x.ticket,
+                                           std::move(why));
+  x.done();
 }
 
 void llm_scheduler_state::refuse_job(const job& x, const failure& why) {
@@ -260,7 +269,8 @@ bool llm_scheduler_state::expire(const job& x, const std::string& why) {
   return true;
 }
 
-void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket) {
+void llm_scheduler_state::cancel(const context& ctx, const llm_client_actor& client,
+                                 uint64_t ticket) {
   for (auto& [name, at] : deployments_)
     if (auto* x =
             at->waiting.find_if([&](const job& y) { return y.who->remove(client, ticket); })) {
@@ -277,7 +287,9 @@ void llm_scheduler_state::cancel(const llm_client_actor& client, uint64_t ticket
         give_up(uint64_t{number}); // removes what the reference belongs to
       return;
     }
-  early_.add(client->id(), ticket);
+  // It may wait there, or is over.
+  self_->send<caf::message_priority::high>(builtin_, self_->child(ctx), atom::cancel_v, client,
+                                           ticket);
 }
 
 void llm_scheduler_state::give_up(uint64_t number) {
@@ -285,7 +297,7 @@ void llm_scheduler_state::give_up(uint64_t number) {
   calls_.close(*x.what.who);
   if (!x.at)
     return;
-  self_->send<caf::message_priority::high>(x.connection, context{}, atom::cancel_v,
+  self_->send<caf::message_priority::high>(x.connection.get(), context{}, atom::cancel_v,
                                            llm_client_actor{self_}, number);
   x.at->breaker.nothing();
   release(x);
@@ -294,11 +306,11 @@ void llm_scheduler_state::give_up(uint64_t number) {
 
 void llm_scheduler_state::down(const caf::down_msg& x) {
   for (auto& [name, at] : deployments_)
-    std::erase_if(at->idle, [&](auto& c) { return c.address() == x.source; });
+    std::erase_if(at->idle, [&](auto& c) { return c.get().address() == x.source; });
   for (auto& [number, r] : running_) {
-    if (!r.connection || r.connection.address() != x.source)
+    if (!r.connection || r.connection.get().address() != x.source)
       continue;
-    r.connection = llm_actor{};
+    r.connection.gone();
     failed(number, {ec::internal, r.at->options.name + ": the connection ended", {}});
     return;
   }
@@ -307,9 +319,19 @@ void llm_scheduler_state::down(const caf::down_msg& x) {
 void llm_scheduler_state::arm() {
   if (armed_)
     return;
-  armed_ = true;
   self_->delayed_send<caf::message_priority::high>(self_, std::chrono::milliseconds{250}, context{},
                                                    atom::tick_v);
+  armed_ = true;
+}
+
+void llm_scheduler_state::mend() {
+  calls_.tidy();
+  for (auto& [name, at] : deployments_)
+    at->running = 0;
+  for (auto& [number, x] : running_)
+    if (x.at)
+      ++x.at->running;
+  arm();
 }
 
 void llm_scheduler_state::tick() {
@@ -333,7 +355,7 @@ void llm_scheduler_state::tick() {
 }
 
 llm_scheduler_actor::behavior_type
-llm_scheduler(actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_options options,
+llm_scheduler(lasting_actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_options options,
               llm_actor builtin, connect_function connect) {
   auto& state = self->state;
   state.init(self, std::move(options), std::move(builtin), std::move(connect));
@@ -341,8 +363,8 @@ llm_scheduler(actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_opti
   return {
       [&state](const context& ctx, atom::generate, llm_client_actor& client, uint64_t ticket,
                generation& ask) { state.generate(ctx, std::move(client), ticket, std::move(ask)); },
-      [&state](const context&, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
-        state.cancel(client, ticket);
+      [&state](const context& ctx, atom::cancel, const llm_client_actor& client, uint64_t ticket) {
+        state.cancel(ctx, client, ticket);
       },
       [&state](const context&, atom::token, uint64_t number, const std::string& text) {
         state.token(number, text);

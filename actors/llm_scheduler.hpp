@@ -8,13 +8,34 @@
 #include "actors/llm_metrics.hpp"
 #include "actors/shared_prompts.hpp"
 #include "config/llm_options.hpp"
-#include "runtime/base_actor.hpp"
-#include "runtime/early_cancels.hpp"
+#include "runtime/lasting_actor.hpp"
+#include "runtime/waiting_client.hpp"
 
 namespace sotto {
 
 /// Opens a connection to a deployment.
 using connect_function = std::function<llm_actor(caf::actor_system&, const llm_deployment&)>;
+
+/// A connection and whoever ends it: the reactor may still hold it.
+class owned_connection {
+public:
+  owned_connection() = default;
+  explicit owned_connection(llm_actor x) : x_(std::move(x)) {}
+  owned_connection(owned_connection&&) noexcept = default;
+  owned_connection& operator=(owned_connection&& x) noexcept {
+    std::swap(x_, x.x_);
+    return *this;
+  }
+  ~owned_connection();
+
+  explicit operator bool() const { return static_cast<bool>(x_); }
+  const llm_actor& get() const { return x_; }
+  /// It has ended.
+  void gone() { x_ = llm_actor{}; }
+
+private:
+  llm_actor x_;
+};
 
 /// LLM SCHEDULER's state: shares the deployments' connections among generations.
 ///
@@ -25,18 +46,18 @@ using connect_function = std::function<llm_actor(caf::actor_system&, const llm_d
 /// Who asks for what is under way already, and not left to chance, joins that call: it goes by the
 /// best level of all who wait for it, everybody has their own deadline, and it is given up when
 /// nobody is left.
+///
+/// It is never started anew, as it alone knows what runs where: after a failure it counts that
+/// anew.
 class llm_scheduler_state {
 public:
   static inline const char* name = "llm_scheduler";
 
-  using self_pointer = actor_of<llm_scheduler_actor, llm_scheduler_state>*;
-
-  /// Ends the connections: the reactor may still hold them.
-  ~llm_scheduler_state();
+  using self_pointer = lasting_actor_of<llm_scheduler_actor, llm_scheduler_state>*;
 
   void init(self_pointer self, llm_options options, llm_actor builtin, connect_function connect);
   void generate(const context& ctx, llm_client_actor client, uint64_t ticket, generation ask);
-  void cancel(const llm_client_actor& client, uint64_t ticket);
+  void cancel(const context& ctx, const llm_client_actor& client, uint64_t ticket);
   void token(uint64_t number, const std::string& text);
   void completed(uint64_t number, completion result);
   void failed(uint64_t number, const failure& why);
@@ -44,8 +65,8 @@ public:
   void tick();
 
 private:
-  using asker = prompt_asker<llm_client_actor>;
-  using call = prompt_call<llm_client_actor>;
+  using asker = waiting_client<llm_client_actor>;
+  using call = prompt_call<llm_client_actor, asker>;
 
   struct job {
     std::shared_ptr<call> who;
@@ -68,14 +89,14 @@ private:
     llm_deployment options;
     circuit_breaker breaker;
     level_queue<job> waiting;
-    std::vector<llm_actor> idle;
+    std::vector<owned_connection> idle;
     size_t running = 0;
   };
 
   struct running_job {
     job what;
     deployment* at = nullptr;
-    llm_actor connection;
+    owned_connection connection;
   };
 
   void place(job x);
@@ -88,7 +109,7 @@ private:
   context call_context(const job& x);
   /// Of an answer to a client: it is worth hearing however late it is.
   context answer_context(const asker& x);
-  void refuse(const asker& x, failure why);
+  void refuse(asker& x, failure why);
   void refuse_job(const job& x, const failure& why);
   /// Tells those whose time is over; true where nobody is left.
   bool expire(const job& x, const std::string& why);
@@ -97,6 +118,7 @@ private:
   void release(running_job& x);
   void next_choice(job x, const std::string& name, const std::string& why);
   void arm();
+  void mend();
 
   self_pointer self_ = nullptr;
   llm_options options_;
@@ -104,15 +126,14 @@ private:
   connect_function connect_;
   std::unique_ptr<llm_metrics> metrics_;
   std::unordered_map<std::string, std::unique_ptr<deployment>> deployments_;
-  shared_prompts<llm_client_actor> calls_;
+  shared_prompts<llm_client_actor, asker> calls_;
   std::unordered_map<uint64_t, running_job> running_;
   uint64_t next_number_ = 1;
-  early_cancels early_;
   bool armed_ = false;
 };
 
 llm_scheduler_actor::behavior_type
-llm_scheduler(actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_options options,
+llm_scheduler(lasting_actor_of<llm_scheduler_actor, llm_scheduler_state>* self, llm_options options,
               llm_actor builtin, connect_function connect);
 
 } // namespace sotto

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include <emmintrin.h>
 #include <xxhash.h>
 
 #include "actors/memory_filter.hpp"
@@ -39,6 +40,80 @@ uint64_t hash_of(const std::string& text) {
   return XXH3_64bits(text.data(), text.size());
 }
 
+uint32_t short_hash_of(const std::string& text) {
+  return static_cast<uint32_t>(hash_of(text));
+}
+
+/// One bit of 64.
+uint64_t mark_of(std::string_view word) {
+  constexpr size_t spread = 11;
+  return uint64_t{1} << (static_cast<unsigned char>(word.front()) + spread * word.size()) % 64;
+}
+
+/// Numbers that are looked at together.
+constexpr size_t lanes = 4;
+/// Nothing, before the first row's score and behind the last one's.
+constexpr size_t pad = 2;
+
+/// What each row scores by itself.
+void put_own_scores(const std::vector<float>& words, float scale, const std::vector<float>& meaning,
+                    const std::vector<float>& alive, float* to) {
+  size_t i = 0;
+  for (; i + lanes <= alive.size(); i += lanes) {
+    auto said = _mm_mul_ps(_mm_loadu_ps(words.data() + i), _mm_set1_ps(scale));
+    auto meant = _mm_mul_ps(_mm_set1_ps(meaning_weight),
+                            _mm_max_ps(_mm_loadu_ps(meaning.data() + i), _mm_setzero_ps()));
+    _mm_storeu_ps(to + i, _mm_mul_ps(_mm_loadu_ps(alive.data() + i), _mm_add_ps(said, meant)));
+  }
+  for (; i < alive.size(); ++i)
+    to[i] = alive[i] * (words[i] * scale + meaning_weight * std::max(meaning[i], 0.0F));
+}
+
+/// The neighbours of a line are the rows beside it, where all rows are of one conversation. `own`
+/// has `pad` more at both ends.
+void add_rows_beside(const float* own, std::vector<float>& to) {
+  auto sum = [](const float* x, std::ptrdiff_t away) {
+    return _mm_add_ps(_mm_loadu_ps(x - away), _mm_loadu_ps(x + away));
+  };
+  size_t i = 0;
+  for (; i + lanes <= to.size(); i += lanes) {
+    auto* x = own + i;
+    auto near = _mm_add_ps(_mm_loadu_ps(x), _mm_mul_ps(_mm_set1_ps(one_away), sum(x, 1)));
+    _mm_storeu_ps(to.data() + i, _mm_add_ps(near, _mm_mul_ps(_mm_set1_ps(two_away), sum(x, 2))));
+  }
+  for (; i < to.size(); ++i) {
+    auto* x = own + i;
+    to[i] = x[0] + one_away * (x[-1] + x[1]) + two_away * (x[-2] + x[2]);
+  }
+}
+
+/// Calls `take` with every place of `x` in `among`.
+template <class F>
+void each_equal(uint32_t x, const std::vector<uint32_t>& among, F take) {
+  auto wanted = _mm_set1_epi32(static_cast<int32_t>(x));
+  size_t i = 0;
+  for (; i + lanes <= among.size(); i += lanes) {
+    auto now = _mm_loadu_si128(reinterpret_cast<const __m128i*>(among.data() + i));
+    if (_mm_movemask_epi8(_mm_cmpeq_epi32(now, wanted)) != 0)
+      for (size_t j = i; j < i + lanes; ++j)
+        if (among[j] == x)
+          take(j);
+  }
+  for (; i < among.size(); ++i)
+    if (among[i] == x)
+      take(i);
+}
+
+/// The next place from `i` on where lanes begin of which one is at least `least`, or where fewer
+/// are left than lanes.
+size_t next_candidates(const std::vector<float>& x, size_t i, float least) {
+  auto wanted = _mm_set1_ps(least);
+  while (i + lanes <= x.size()
+         && _mm_movemask_ps(_mm_cmpge_ps(_mm_loadu_ps(x.data() + i), wanted)) == 0)
+    i += lanes;
+  return i;
+}
+
 } // namespace
 
 void owner_index::add(memory x, const std::vector<float>& vector) {
@@ -59,8 +134,9 @@ void owner_index::add(memory x, const std::vector<float>& vector) {
     line.before = before + 1;
   }
   line.speaker = speaker_number(x.speaker);
-  line.text_hash = hash_of(x.text);
-  by_id_.emplace(x.id, i);
+  hashes_.push_back(short_hash_of(x.text));
+  alive_.push_back(1);
+  by_id_.add(short_hash_of(x.id), i);
   last_seq_ = std::max(last_seq_, x.seq);
   text_bytes_ +=
       x.text.size() + x.metadata.size() + x.id.size() + x.speaker.size() + x.conversation.size();
@@ -73,7 +149,7 @@ uint32_t owner_index::speaker_number(const std::string& name) {
   if (unheard)
     each_word(name, [&](std::string_view word) {
       named_by_[std::string{word}].push_back(at->second);
-      longest_name_word_ = std::max(longest_name_word_, word.size());
+      name_marks_ |= mark_of(word);
     });
   return at->second;
 }
@@ -84,7 +160,7 @@ owner_index::without_vector(size_t most, const std::unordered_set<uint64_t>& but
   if (embedded_ == rows_.size())
     return result;
   for (size_t i = 0; i < rows_.size() && result.size() < most; ++i)
-    if (!links_[i].embedded && links_[i].alive != 0 && !rows_[i].text.empty()
+    if (!links_[i].embedded && alive_[i] != 0 && !rows_[i].text.empty()
         && !but.contains(rows_[i].seq))
       result.push_back(&rows_[i]);
   return result;
@@ -119,18 +195,22 @@ bool owner_index::set_vector(uint64_t seq, const std::vector<float>& vector) {
   return true;
 }
 
+uint32_t owner_index::row_of(const std::string& id) const {
+  return by_id_.find(short_hash_of(id), [&](auto row) { return rows_[row].id == id; });
+}
+
 bool owner_index::remove(const std::string& id) {
-  auto at = by_id_.find(id);
-  if (at == by_id_.end())
+  auto row = row_of(id);
+  if (row == row_table::none)
     return false;
-  auto& line = rows_[at->second];
-  links_[at->second].alive = 0;
-  embedded_ += std::exchange(links_[at->second].embedded, true) ? 0 : 1; // nothing to do for it
-  links_[at->second].text_hash = 0;
+  by_id_.remove(short_hash_of(id), row);
+  auto& line = rows_[row];
+  alive_[row] = 0;
+  embedded_ += std::exchange(links_[row].embedded, true) ? 0 : 1; // nothing to do for it
+  hashes_[row] = 0;
   line.text.assign(line.text.size(), '\0');
   line = {};
-  vectors_.clear(at->second);
-  by_id_.erase(at);
+  vectors_.clear(row);
   if (++dead_ * dead_share > rows_.size())
     compact();
   return true;
@@ -140,14 +220,14 @@ void owner_index::compact() {
   owner_index fresh;
   fresh.last_seq_ = last_seq_;
   for (size_t i = 0; i < rows_.size(); ++i)
-    if (links_[i].alive != 0)
+    if (alive_[i] != 0)
       fresh.add(std::move(rows_[i]), links_[i].embedded ? vectors_.get(i) : std::vector<float>{});
   *this = std::move(fresh);
 }
 
 const memory* owner_index::find(const std::string& id) const {
-  auto at = by_id_.find(id);
-  return at == by_id_.end() ? nullptr : &rows_[at->second];
+  auto row = row_of(id);
+  return row == row_table::none ? nullptr : &rows_[row];
 }
 
 void owner_index::add_meaning(const memory_query& query, std::vector<float>& to) const {
@@ -163,7 +243,7 @@ std::vector<bool> owner_index::speakers_named(const std::string& question) const
   std::vector<bool> result;
   std::string key;
   each_word(question, [&](std::string_view word) {
-    if (word.size() > longest_name_word_)
+    if ((name_marks_ & mark_of(word)) == 0)
       return;
     key = word;
     auto at = named_by_.find(key);
@@ -190,25 +270,35 @@ owner_index::parts owner_index::score(const memory_query& query) const {
 void owner_index::rate(const memory_query& query, parts& x) const {
   auto n = rows_.size();
   auto scale = x.best_words > 0 ? 1 / x.best_words : 0.0F;
-  std::vector<float> base(n + 1);
-  for (size_t i = 0; i < n; ++i)
-    base[i + 1] =
-        links_[i].alive * (x.words[i] * scale + meaning_weight * std::max(x.meaning[i], 0.0F));
+  // Row 0 stands at `pad`, with nothing before it and behind the last: nobody has to ask.
+  std::vector<float> base(n + 2 * pad);
+  auto* own = base.data() + pad;
+  put_own_scores(x.words, scale, x.meaning, alive_, own);
+  x.total.resize(n);
+  // Neighbours strengthen what is found by itself; alone they would bring in small talk.
+  if (last_line_.size() > 1)
+    add_neighbours(own, x.total);
+  else
+    add_rows_beside(own, x.total);
+  if (auto named = speakers_named(query.text); !named.empty())
+    for (size_t i = 0; i < n; ++i)
+      if (named[links_[i].speaker])
+        x.total[i] += speaker_bonus;
+  each_equal(short_hash_of(query.text), hashes_, [&](size_t i) {
+    if (rows_[i].text == query.text)
+      x.total[i] *= echo_factor;
+  });
+}
+
+void owner_index::add_neighbours(const float* own, std::vector<float>& to) const {
+  // Rows are counted from 1 here, and 0 is none.
+  auto score = [&](uint32_t i) { return i == 0 ? 0.0F : own[i - 1]; };
   auto before = [&](uint32_t i) { return i == 0 ? 0 : links_[i - 1].before; };
   auto after = [&](uint32_t i) { return i == 0 ? 0 : links_[i - 1].after; };
-  auto named = speakers_named(query.text);
-  auto asked = hash_of(query.text);
-  x.total.resize(n);
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < to.size(); ++i) {
     auto& row = links_[i];
-    // Neighbours strengthen what is found by itself; alone they would bring in small talk.
-    auto total = base[i + 1] + one_away * (base[row.before] + base[row.after])
-                 + two_away * (base[before(row.before)] + base[after(row.after)]);
-    if (!named.empty() && named[row.speaker])
-      total += speaker_bonus;
-    if (row.text_hash == asked && rows_[i].text == query.text)
-      total *= echo_factor;
-    x.total[i] = total;
+    to[i] = own[i] + one_away * (score(row.before) + score(row.after))
+            + two_away * (score(before(row.before)) + score(after(row.after)));
   }
 }
 
@@ -224,25 +314,30 @@ recalled owner_index::explain(const parts& scores, uint32_t i, float total) cons
   return {rows_[i], total, std::move(why)};
 }
 
-// A heap of the best so far, the worst of them on top: most rows are done with one comparison.
+// A heap of the best so far, the worst of them on top: of most rows nothing but the score is read.
 std::vector<uint32_t> owner_index::best(const memory_query& query, const parts& scores) const {
   memory_filter filter{query};
   auto better = [&](uint32_t a, uint32_t b) {
     return scores.total[a] != scores.total[b] ? scores.total[a] > scores.total[b] : a > b;
   };
   std::vector<uint32_t> result;
-  for (uint32_t i = 0; i < rows_.size(); ++i) {
-    auto full = result.size() == query.k;
-    if (scores.total[i] < least_score || (full && !better(i, result.front()))
-        || links_[i].alive == 0 || !filter.passes(rows_[i]))
-      continue;
-    if (full) {
+  // Of equal ones the later is better: each that comes may be as good as the worst.
+  auto least = least_score;
+  auto look_at = [&](uint32_t i) {
+    if (scores.total[i] < least || alive_[i] == 0 || !filter.passes(rows_[i]))
+      return;
+    if (result.size() == query.k) {
       std::pop_heap(result.begin(), result.end(), better);
       result.pop_back();
     }
     result.push_back(i);
     std::push_heap(result.begin(), result.end(), better);
-  }
+    if (result.size() == query.k)
+      least = std::max(least_score, scores.total[result.front()]);
+  };
+  for (size_t i = 0; (i = next_candidates(scores.total, i, least)) < rows_.size();)
+    for (auto end = std::min(i + lanes, rows_.size()); i < end; ++i)
+      look_at(static_cast<uint32_t>(i));
   std::sort_heap(result.begin(), result.end(), better);
   return result;
 }
@@ -251,10 +346,25 @@ std::vector<recalled> owner_index::search(const memory_query& query) const {
   if (query.k == 0 || size() == 0)
     return {};
   auto scores = score(query);
+  auto chosen = best(query, scores);
+  fetch(chosen);
   std::vector<recalled> result;
-  for (auto i : best(query, scores))
+  result.reserve(chosen.size());
+  for (auto i : chosen)
     result.push_back(explain(scores, i, scores.total[i]));
   return result;
+}
+
+// Rows lie far from each other and are in no cache, mostly: asked for at once, they come together.
+void owner_index::fetch(const std::vector<uint32_t>& rows) const {
+  constexpr size_t line = 64;
+  for (auto i : rows)
+    for (size_t at = 0; at < sizeof(memory); at += line)
+      __builtin_prefetch(reinterpret_cast<const char*>(&rows_[i]) + at);
+  for (auto i : rows) {
+    __builtin_prefetch(rows_[i].text.data());
+    __builtin_prefetch(rows_[i].id.data());
+  }
 }
 
 std::vector<memory> owner_index::recent(const std::string& conversation, size_t n) const {
@@ -262,20 +372,20 @@ std::vector<memory> owner_index::recent(const std::string& conversation, size_t 
   auto at = last_line_.find(conversation);
   for (auto i = at == last_line_.end() ? 0 : at->second + 1; i != 0 && result.size() < n;
        i = links_[i - 1].before)
-    if (links_[i - 1].alive != 0)
+    if (alive_[i - 1] != 0)
       result.push_back(rows_[i - 1]);
   std::reverse(result.begin(), result.end());
   return result;
 }
 
 memory_page owner_index::page(const std::string& after, size_t limit) const {
-  auto at = by_id_.find(after);
+  auto at = row_of(after);
   memory_page result;
-  auto i = at == by_id_.end() ? 0 : size_t{at->second} + 1;
+  auto i = at == row_table::none ? 0 : size_t{at} + 1;
   for (; i < rows_.size() && result.memories.size() < limit; ++i)
-    if (links_[i].alive != 0)
+    if (alive_[i] != 0)
       result.memories.push_back(rows_[i]);
-  while (i < rows_.size() && links_[i].alive == 0)
+  while (i < rows_.size() && alive_[i] == 0)
     ++i;
   if (i < rows_.size() && !result.memories.empty())
     result.next = result.memories.back().id;
@@ -283,8 +393,9 @@ memory_page owner_index::page(const std::string& after, size_t limit) const {
 }
 
 size_t owner_index::bytes() const {
-  constexpr size_t per_row = sizeof(memory) + sizeof(link) + 96; // and its entry by id
-  return sizeof(*this) + rows_.size() * per_row + vectors_.bytes() + words_.bytes() + text_bytes_;
+  constexpr size_t per_row = sizeof(memory) + sizeof(link) + sizeof(float) + sizeof(uint32_t);
+  return sizeof(*this) + rows_.size() * per_row + by_id_.bytes() + vectors_.bytes() + words_.bytes()
+         + text_bytes_;
 }
 
 } // namespace sotto

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "actors/lexical_index.hpp"
+#include "actors/row_table.hpp"
 #include "actors/vector_rows.hpp"
 #include "messages/memory.hpp"
 
@@ -61,17 +62,15 @@ public:
 
 private:
   std::vector<memory>::const_iterator place_of(uint64_t seq) const;
+  /// `row_table::none` if there is none.
+  uint32_t row_of(const std::string& id) const;
 
-  /// What scoring reads of every row: apart from the memories, or each would be a cache miss.
-  /// `before` and `after` are the rows of the lines next to it in the same conversation, counted
-  /// from 1; 0 is none, and row 0 of a table of scores is 0, so that nobody has to ask.
+  /// Beside each row. `before` and `after` are the rows of the lines next to it in the same
+  /// conversation, counted from 1; 0 is none.
   struct link {
     uint32_t before = 0;
     uint32_t after = 0;
     uint32_t speaker = 0;
-    /// 0 for a row that was removed.
-    float alive = 1;
-    uint64_t text_hash = 0;
     bool embedded = false;
   };
 
@@ -83,23 +82,30 @@ private:
   parts score(const memory_query& query) const;
   void add_meaning(const memory_query& query, std::vector<float>& to) const;
   void rate(const memory_query& query, parts& x) const;
+  void add_neighbours(const float* own, std::vector<float>& to) const;
   std::vector<uint32_t> best(const memory_query& query, const parts& scores) const;
   uint32_t speaker_number(const std::string& name);
   std::vector<bool> speakers_named(const std::string& question) const;
+  void fetch(const std::vector<uint32_t>& rows) const;
   recalled explain(const parts& scores, uint32_t i, float total) const;
   void compact();
 
   std::vector<memory> rows_;
   std::vector<link> links_;
+  /// What scoring reads of every row: apart from the rest, or each would be a cache miss. 0 for a
+  /// row that was removed, else 1; and part of a hash of its text.
+  std::vector<float> alive_;
+  std::vector<uint32_t> hashes_;
   lexical_index words_;
   /// Zeros where a memory has no embedding.
   vector_rows vectors_;
-  std::unordered_map<std::string, uint32_t> by_id_;
+  row_table by_id_;
   std::unordered_map<std::string, uint32_t> last_line_;
   std::unordered_map<std::string, uint32_t> speakers_;
   /// Which speakers have a word in their name.
   std::unordered_map<std::string, std::vector<uint32_t>> named_by_;
-  size_t longest_name_word_ = 0;
+  /// What few other words have in common with those: most questions are done with it.
+  uint64_t name_marks_ = 0;
   size_t dead_ = 0;
   /// Rows with an embedding; all, mostly.
   size_t embedded_ = 0;

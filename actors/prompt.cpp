@@ -23,7 +23,13 @@ bool stands_in(const std::vector<spoken_line>& lines, const std::string& text) {
 }
 
 std::string system_text(const prompt_parts& parts) {
-  auto result = parts.persona.system_prompt;
+  constexpr size_t around = 64; // bytes of what is said about each part
+  auto size = parts.persona.system_prompt.size() + parts.before.size() + 4 * around;
+  for (auto& x : parts.memories)
+    size += x.what.text.size() + x.what.speaker.size() + around;
+  std::string result;
+  result.reserve(size);
+  result += parts.persona.system_prompt;
   if (parts.mood.primary != "neutral")
     result += fmt::format("\n\nThe person's mood as their words show it: {} ({:.1f} of 1).",
                           parts.mood.primary, parts.mood.intensity);
@@ -75,6 +81,7 @@ bool brings_context(const turn_request& turn) {
 
 std::vector<chat_message> build_prompt(const prompt_parts& parts, const session_options& options) {
   std::vector<chat_message> result;
+  result.reserve(2 + parts.turn.history.size() + parts.recent.size());
   result.push_back({"system", system_text(parts)});
   result.insert(result.end(), parts.turn.history.begin(), parts.turn.history.end());
   if (!brings_context(parts.turn)) {
@@ -82,6 +89,21 @@ std::vector<chat_message> build_prompt(const prompt_parts& parts, const session_
       result.push_back(message_of(parts.recent[i], parts.turn));
   }
   result.push_back(message_of({parts.turn.speaker, parts.turn.text, false}, parts.turn));
+  return result;
+}
+
+std::vector<recalled> to_answer_from(const std::vector<recalled>& found) {
+  std::vector<recalled> result(found.size());
+  for (size_t i = 0; i < found.size(); ++i) {
+    auto& from = found[i].what;
+    auto& to = result[i].what;
+    result[i].score = found[i].score;
+    to.text = from.text;
+    to.speaker = from.speaker;
+    to.created = from.created;
+    to.seq = from.seq;
+    to.own = from.own;
+  }
   return result;
 }
 

@@ -38,6 +38,9 @@ struct prompt_parts {
 /// budget), then the turn's text. A memory that stands in the context is not told twice.
 std::vector<chat_message> build_prompt(const prompt_parts& parts, const session_options& options);
 
+/// What the builtin responder makes an answer of; the reply, which waits, keeps the rest.
+std::vector<recalled> to_answer_from(const std::vector<recalled>& found);
+
 /// The client's generation parameters (a JSON object as text, may be empty) with the persona's
 /// temperature where the client gave none.
 std::string merge_parameters(const std::string& given, const persona_options& persona);

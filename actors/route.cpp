@@ -15,13 +15,23 @@ failure moving() {
 
 } // namespace
 
+kept_call::~kept_call() {
+  if (!owed_)
+    return;
+  try {
+    refuse_call({}, *this, {ec::internal, "the node failed while it worked on this", {}});
+  } catch (...) { // there is no memory to tell it with
+  }
+}
+
 void route_state::init(self_pointer self, route_parts parts) {
   self_ = self;
   parts_ = std::move(parts);
   table_.resize(parts_.partitions);
   metrics_ = std::make_unique<route_metrics>(self->services().metrics);
-  holds_ = std::make_unique<route_holds<routed_call>>(parts_.options.max_held,
-                                                      parts_.options.max_held_bytes);
+  holds_ = std::make_unique<route_holds<kept_call>>(parts_.options.max_held,
+                                                    parts_.options.max_held_bytes);
+  self->mend = [this] { mend(); };
 }
 
 routed_call route_state::new_call(const context& ctx, const owner_key& owner) {
@@ -39,7 +49,8 @@ routed_call route_state::new_call(const context& ctx, uint32_t partition) {
 caf::typed_response_promise<spoken_receipt> route_state::forget_spoken(const context& ctx,
                                                                        spoken_by what) {
   if (what.partition < table_.size())
-    return ask_in<spoken_receipt>(new_call(ctx, what.partition), atom::forget_v, std::move(what));
+    return ask_in<spoken_receipt>(kept_call{new_call(ctx, what.partition)}, atom::forget_v,
+                                  std::move(what));
   auto promise = self_->make_response_promise<spoken_receipt>();
   promise.deliver(to_error({ec::invalid, "there is no such partition", {}}));
   return promise;
@@ -65,7 +76,7 @@ void route_state::say(const context& ctx, turn_client_actor client, uint64_t tic
                                              partition_moved());
     return;
   }
-  auto x = new_call(ctx, request.owner);
+  kept_call x{new_call(ctx, request.owner)};
   if (early) {
     x.order = ++last_early_;
     x.ctx.level = priority::normal; // as it came: none overtakes another on the way
@@ -73,12 +84,13 @@ void route_state::say(const context& ctx, turn_client_actor client, uint64_t tic
   x.client = std::move(client);
   x.ticket = ticket;
   x.what = caf::make_message(x.ctx, atom::say_v, std::move(request));
-  dispatch(std::move(x));
+  if (!early || !was_cancelled(x))
+    dispatch(std::move(x));
 }
 
 void route_state::listen(const context& ctx, event_client_actor client, const owner_key& owner,
                          const std::string& conversation, const subscription& what) {
-  auto x = new_call(ctx, owner);
+  kept_call x{new_call(ctx, owner)};
   x.listener = std::move(client);
   x.what = caf::make_message(ctx, atom::subscribe_v, owner, conversation, what);
   dispatch(std::move(x));
@@ -92,9 +104,12 @@ void route_state::cancel(const context& ctx, const turn_client_actor& client, ui
     return x.client == client && x.ticket == ticket && !(lost && repeatable(x));
   });
   if (!found.empty()) {
+    for (auto& x : found)
+      x.done();
     metrics_->holds(holds_->size(), holds_->bytes());
     return;
   }
+  (lost ? lost_ : given_up_).add(client->id(), ticket);
   auto to = [&](const turn_home_actor& home) {
     if (home)
       self_->send<caf::message_priority::high>(home, self_->child(ctx), atom::cancel_v, client,
@@ -116,6 +131,17 @@ void route_state::cancel(const context& ctx, const turn_client_actor& client, ui
                                              ticket, lost);
 }
 
+/// Whether a turn that comes back was cancelled where it is not any more. Nobody waits for it then.
+bool route_state::was_cancelled(kept_call& x) {
+  if (!x.client)
+    return false;
+  auto gone = given_up_.take(x.client->id(), x.ticket)
+              || (lost_.take(x.client->id(), x.ticket) && !repeatable(x));
+  if (gone)
+    x.done();
+  return gone;
+}
+
 link_actor route_state::link_to(const std::string& node) const {
   auto at = links_.find(node);
   return at == links_.end() ? link_actor{} : at->second;
@@ -131,7 +157,7 @@ bool route_state::open(uint32_t partition) const {
   return at.place.at == route_place::kind::peer && links_.contains(at.place.node);
 }
 
-void route_state::dispatch(routed_call x) {
+void route_state::dispatch(kept_call x) {
   auto& at = table_[x.partition];
   if (open(x.partition) && holds_->empty(x.partition))
     deliver(at, std::move(x));
@@ -139,36 +165,44 @@ void route_state::dispatch(routed_call x) {
     hold(std::move(x));
 }
 
-void route_state::deliver(partition_place& at, routed_call x) {
+void route_state::deliver(partition_place& at, kept_call x) {
   metrics_->passed(at.place.at == route_place::kind::here);
-  if (at.place.at == route_place::kind::here)
-    return deliver_here(at.place.home, x);
-  at.used = true;
-  self_->send<caf::message_priority::high>(link_to(at.place.node), self_->child(x.ctx),
-                                           atom::call_v, std::move(x));
+  if (at.place.at == route_place::kind::here) {
+    deliver_here(at.place.home, x);
+  } else {
+    at.used = true;
+    self_->send<caf::message_priority::high>(link_to(at.place.node), self_->child(x.ctx),
+                                             atom::call_v, routed_call{x});
+  }
+  x.done();
 }
 
-void route_state::deliver_here(const listened_partition_actor& home, routed_call& x) {
+void route_state::deliver_here(const listened_partition_actor& home, kept_call& x) {
   auto ctx = self_->child(x.ctx);
   if (x.client) {
     // Turns are bounded by ADMISSION; as control they keep their order, and none is overtaken by
     // `settle` or the partition's `drain`.
     self_->send<caf::message_priority::high>(gate_ ? turn_home_actor{gate_} : turn_home_actor{home},
-                                             ctx, atom::say_v, std::move(x.client), x.ticket,
+                                             ctx, atom::say_v, x.client, x.ticket,
                                              std::move(x.what.get_mutable_as<turn_request>(2)));
   } else if (x.listener) {
     self_->send(home, ctx, atom::subscribe_v, std::move(x.listener), x.what.get_as<owner_key>(2),
                 x.what.get_as<std::string>(3), x.what.get_as<subscription>(4));
   } else {
     x.what.get_mutable_as<context>(0) = ctx;
-    caf::actor_cast<caf::strong_actor_ptr>(home)->enqueue(std::move(x.asker), x.request,
-                                                          std::move(x.what), self_->context());
+    caf::actor_cast<caf::strong_actor_ptr>(home)->enqueue(x.asker, x.request, std::move(x.what),
+                                                          self_->context());
   }
 }
 
-void route_state::hold(routed_call x) {
+void route_state::refuse(kept_call& x, const failure& why) {
+  refuse_call(self_->ctrl(), x, why);
+  x.done();
+}
+
+void route_state::hold(kept_call x) {
   if (draining_)
-    return refuse_call(self_->ctrl(), x, {ec::unavailable, "the node is shutting down", {}});
+    return refuse(x, {ec::unavailable, "the node is shutting down", {}});
   x.held_since = self_->nanos();
   auto until = x.held_since + parts_.options.hold.count() - x.held;
   if (x.ctx.deadline != 0)
@@ -179,8 +213,7 @@ void route_state::hold(routed_call x) {
   auto level = x.ctx.level;
   for (auto& y : holds_->add(partition, order, level, bytes, until, std::move(x))) {
     metrics_->refused(route_metrics::why::full);
-    refuse_call(self_->ctrl(), y,
-                {ec::overloaded, "too much waits for conversations that move", {}, 1});
+    refuse(y, {ec::overloaded, "too much waits for conversations that move", {}, 1});
   }
   metrics_->holds(holds_->size(), holds_->bytes());
   arm();
@@ -193,41 +226,43 @@ void route_state::release(uint32_t partition) {
     if (!x)
       break;
     x->held += self_->nanos() - x->held_since;
-    deliver(at, std::move(*x));
+    self_->attempt([&] { deliver(at, std::move(*x)); });
   }
   metrics_->holds(holds_->size(), holds_->bytes());
 }
 
-void route_state::settle(uint32_t partition, partition_place& at) {
+void route_state::settle(uint32_t partition, partition_place& at, std::string node) {
   if (at.again != 0)
     --again_;
   at.again = 0;
   at.used = false;
-  auto link = link_to(at.place.node);
+  auto link = link_to(node);
   if (!link)
     return;
-  at.settling = at.place.node;
   self_->send<caf::message_priority::high>(link, context{}, atom::settle_v, partition);
+  at.settling = std::move(node);
 }
 
 void route_state::placed(uint32_t partition, route_place place) {
   if (partition >= table_.size())
     return;
   auto& at = table_[partition];
-  if (at.place.at == route_place::kind::here && place.home != at.place.home) {
-    at.before = at.place.home;
+  // First of all: it is told once, and must be known whatever fails here.
+  auto before = std::exchange(at.place, std::move(place));
+  if (before.at == route_place::kind::here && before.home != at.place.home) {
+    at.before = before.home;
     empty_gate(partition);
   }
-  if (place.at == route_place::kind::here && !gate_ && parts_.gate)
+  if (at.place.at == route_place::kind::here && !gate_ && parts_.gate)
     gate_ = parts_.gate();
-  if (at.place.at == route_place::kind::peer && at.settling.empty() && at.used
-      && (place.at != route_place::kind::peer || place.node != at.place.node))
-    settle(partition, at);
-  if (at.place.node != place.node && at.again != 0) {
+  auto elsewhere = before.node != at.place.node;
+  if (before.at == route_place::kind::peer && at.settling.empty() && at.used
+      && (at.place.at != route_place::kind::peer || elsewhere))
+    settle(partition, at, before.node);
+  if (elsewhere && at.again != 0) {
     at.again = 0;
     --again_;
   }
-  at.place = std::move(place);
   release(partition);
 }
 
@@ -237,12 +272,12 @@ void route_state::empty_gate(uint32_t partition) {
   auto& at = table_[partition];
   if (!gate_ || at.emptying)
     return;
-  at.emptying = true;
   self_
       ->request<caf::message_priority::high>(gate_, parts_.options.hold, context{}, atom::settle_v,
                                              partition, static_cast<uint32_t>(table_.size()))
       .then([this, partition](atom::settled) { emptied(partition); },
             [this, partition](const caf::error&) { emptied(partition); });
+  at.emptying = true;
 }
 
 void route_state::emptied(uint32_t partition) {
@@ -276,8 +311,11 @@ void route_state::linked(const std::string& node, link_actor link) {
   }
 }
 
-void route_state::returned(routed_call x) {
+void route_state::returned(routed_call call) {
+  kept_call x{std::move(call)};
   metrics_->returned();
+  if (was_cancelled(x))
+    return;
   auto& at = table_[x.partition];
   if (at.place.at == route_place::kind::peer && at.settling.empty() && at.again == 0
       && links_.contains(at.place.node)) {
@@ -297,8 +335,8 @@ void route_state::settled(uint32_t partition, const std::string& node) {
 void route_state::arm() {
   if (armed_)
     return;
-  armed_ = true;
   self_->delayed_send<caf::message_priority::high>(self_, tick_interval, context{}, atom::tick_v);
+  armed_ = true;
 }
 
 void route_state::tick() {
@@ -307,16 +345,18 @@ void route_state::tick() {
   for (auto& x : holds_->expired(now)) {
     auto late = x.ctx.late(now);
     metrics_->refused(late ? route_metrics::why::late : route_metrics::why::moving);
-    refuse_call(self_->ctrl(), x,
-                late ? failure{ec::timeout, "the deadline passed while the conversation moved", {}}
-                     : moving());
+    refuse(x, late ? failure{ec::timeout, "the deadline passed while the conversation moved", {}}
+                   : moving());
   }
   metrics_->holds(holds_->size(), holds_->bytes());
   for (uint32_t i = 0; again_ > 0 && i < table_.size(); ++i)
     if (auto& at = table_[i]; at.again != 0 && now >= at.again) {
-      settle(i, at);
+      settle(i, at, at.place.node);
       release(i); // where there is nobody to settle with any more
     }
+  if (std::exchange(mended_, false))
+    for (uint32_t i = 0; i < table_.size(); ++i)
+      release(i);
   if (holds_->size() > 0 || again_ > 0)
     arm();
 }
@@ -324,10 +364,20 @@ void route_state::tick() {
 void route_state::drain() {
   draining_ = true;
   for (auto& x : holds_->clear())
-    refuse_call(self_->ctrl(), x, {ec::unavailable, "the node is shutting down", {}});
+    refuse(x, {ec::unavailable, "the node is shutting down", {}});
 }
 
-route_actor::behavior_type route(actor_of<route_actor, route_state>* self, route_parts parts) {
+void route_state::mend() {
+  holds_->recount();
+  metrics_->holds(holds_->size(), holds_->bytes());
+  again_ = static_cast<size_t>(
+      std::count_if(table_.begin(), table_.end(), [](auto& x) { return x.again != 0; }));
+  mended_ = true;
+  arm();
+}
+
+route_actor::behavior_type route(lasting_actor_of<route_actor, route_state>* self,
+                                 route_parts parts) {
   auto& state = self->state;
   state.init(self, std::move(parts));
   self->set_exit_handler([self](caf::exit_msg& x) {

@@ -9,7 +9,8 @@
 #include "config/link_options.hpp"
 #include "messages/link.hpp"
 #include "messages/partition.hpp"
-#include "runtime/base_actor.hpp"
+#include "runtime/early_cancels.hpp"
+#include "runtime/lasting_actor.hpp"
 #include "runtime/serving_lease.hpp"
 
 namespace sotto {
@@ -25,6 +26,23 @@ struct route_parts {
   std::shared_ptr<const serving_lease> lease;
 };
 
+/// A call that ROUTE has on its hands. Dropped - where something fails, or ROUTE ends - it tells
+/// whoever waits for it that there will be no answer.
+class kept_call : public routed_call {
+public:
+  explicit kept_call(routed_call x) : routed_call(std::move(x)), owed_(true) {}
+  kept_call(kept_call&& x) noexcept
+      : routed_call(std::move(x)), owed_(std::exchange(x.owed_, false)) {}
+  kept_call& operator=(kept_call&&) = delete;
+  ~kept_call();
+
+  /// It was answered, or somebody else has it.
+  void done() { owed_ = false; }
+
+private:
+  bool owed_;
+};
+
 /// ROUTE's state: where each partition lives, and what is held for those that move.
 ///
 /// What is for one partition is never reordered. When a partition leaves a place, a peer or this
@@ -36,11 +54,13 @@ struct route_parts {
 ///
 /// Two nodes whose tables differ do not pass a call to and fro: what a LINK brought goes back by
 /// it.
+///
+/// It is never started anew, as it is told once where partitions live.
 class route_state {
 public:
   static inline const char* name = "route";
 
-  using self_pointer = actor_of<route_actor, route_state>*;
+  using self_pointer = lasting_actor_of<route_actor, route_state>*;
 
   void init(self_pointer self, route_parts parts);
 
@@ -54,16 +74,17 @@ public:
   template <class Result, class Verb, class... Ts>
   caf::typed_response_promise<Result> ask(const context& ctx, Verb v, const owner_key& owner,
                                           Ts... xs) {
-    return ask_in<Result>(new_call(ctx, owner), v, std::move(xs)...);
+    return ask_in<Result>(kept_call{new_call(ctx, owner)}, v, std::move(xs)...);
   }
 
   template <class Result, class Verb, class... Ts>
-  caf::typed_response_promise<Result> ask_in(routed_call x, Verb v, Ts... xs) {
+  caf::typed_response_promise<Result> ask_in(kept_call x, Verb v, Ts... xs) {
     auto promise = self_->template make_response_promise<Result>();
     caf::response_promise& whose = promise;
     if (is_link(whose.source())) {
       metrics_->sent_back();
       promise.deliver(to_error(partition_moved()));
+      x.done();
       return promise;
     }
     x.asker = whose.source();
@@ -101,19 +122,22 @@ private:
 
   routed_call new_call(const context& ctx, const owner_key& owner);
   routed_call new_call(const context& ctx, uint32_t partition);
-  void dispatch(routed_call x);
+  void dispatch(kept_call x);
+  bool was_cancelled(kept_call& x);
   bool open(uint32_t partition) const;
-  void deliver(partition_place& at, routed_call x);
-  void deliver_here(const listened_partition_actor& home, routed_call& x);
+  void deliver(partition_place& at, kept_call x);
+  void deliver_here(const listened_partition_actor& home, kept_call& x);
+  void refuse(kept_call& x, const failure& why);
   void empty_gate(uint32_t partition);
   void emptied(uint32_t partition);
   bool is_link(const caf::strong_actor_ptr& x) const;
   bool from_gate() const;
-  void hold(routed_call x);
+  void hold(kept_call x);
   void release(uint32_t partition);
-  void settle(uint32_t partition, partition_place& at);
+  void settle(uint32_t partition, partition_place& at, std::string node);
   link_actor link_to(const std::string& node) const;
   void arm();
+  void mend();
 
   self_pointer self_ = nullptr;
   route_parts parts_;
@@ -124,15 +148,20 @@ private:
   turn_gate_actor gate_;
   /// Who waits until ADMISSION has given back what is of a partition.
   std::unordered_map<uint32_t, std::vector<caf::typed_response_promise<atom::settled>>> waiting_;
-  std::unique_ptr<route_holds<routed_call>> holds_;
+  std::unique_ptr<route_holds<kept_call>> holds_;
+  /// Cancels of turns that were not here: one may be on its way back.
+  early_cancels given_up_, lost_;
   /// What ADMISSION gives back came before all else that there is of its partition.
   uint64_t last_early_ = 0, last_order_ = UINT64_MAX / 2;
   size_t again_ = 0;
   bool draining_ = false;
   bool armed_ = false;
+  /// Something failed: what is held may be free to go.
+  bool mended_ = false;
 };
 
 /// Starts with every partition moving.
-route_actor::behavior_type route(actor_of<route_actor, route_state>* self, route_parts parts);
+route_actor::behavior_type route(lasting_actor_of<route_actor, route_state>* self,
+                                 route_parts parts);
 
 } // namespace sotto

@@ -65,6 +65,18 @@ public:
     return result;
   }
 
+  /// Counts anew what is held: for after an exception, which may have left something half done.
+  void recount() {
+    std::erase_if(held_, [](auto& x) { return x.second.empty(); });
+    by_level_.clear();
+    bytes_ = 0;
+    for (auto& [partition, items] : held_)
+      for (auto& [order, x] : items) {
+        by_level_.emplace(x.level, order, partition);
+        bytes_ += x.bytes;
+      }
+  }
+
   std::vector<T> clear() {
     return take_all([](const item&) { return true; });
   }

@@ -139,23 +139,48 @@ bool sentence_embedder::parse() {
   return true;
 }
 
-uint32_t sentence_embedder::find(std::string_view word) const {
-  auto hash = XXH3_64bits(word.data(), word.size());
+uint32_t sentence_embedder::find(uint64_t hash) const {
   for (auto i = hash & (slots_.size() - 1); slots_[i].word != 0; i = (i + 1) & (slots_.size() - 1))
     if (slots_[i].hash == hash)
       return slots_[i].word;
   return 0;
 }
 
-void sentence_embedder::embed(std::string_view text, std::span<float> to) const {
-  std::fill(to.begin(), to.end(), 0.0F);
+// Words and their vectors are in no cache, mostly: asked for one by one, each step would wait for
+// memory; so those of a text come together.
+bool sentence_embedder::add(std::span<const uint64_t> hashes, std::span<float> to) const {
+  constexpr size_t line = 64;
+  for (auto hash : hashes)
+    __builtin_prefetch(&slots_[hash & (slots_.size() - 1)]);
+  for (auto hash : hashes)
+    if (auto i = find(hash); i != 0)
+      for (size_t at = 0; at < dimensions_; at += line)
+        __builtin_prefetch(vectors_ + (i - 1) * dimensions_ + at);
   auto known = false;
-  scan(text, [&](std::string_view word) {
-    if (auto i = find(word); i != 0) {
+  for (auto hash : hashes)
+    if (auto i = find(hash); i != 0) {
       known = true;
       add_row(vectors_ + (i - 1) * dimensions_, weights_[i - 1], to.data(), dimensions_);
     }
+  return known;
+}
+
+void sentence_embedder::embed(std::string_view text, std::span<float> to) const {
+  constexpr size_t together = 32;
+  std::fill(to.begin(), to.end(), 0.0F);
+  auto known = false;
+  std::array<uint64_t, together> hashes;
+  size_t count = 0;
+  auto add_all = [&] {
+    known = add(std::span{hashes}.first(count), to) || known;
+    count = 0;
+  };
+  scan(text, [&](std::string_view word) {
+    hashes[count++] = XXH3_64bits(word.data(), word.size());
+    if (count == together)
+      add_all();
   });
+  add_all();
   if (!known)
     return;
   auto shared = dot(to, common_);

@@ -38,7 +38,10 @@ private:
   };
 
   bool parse();
-  uint32_t find(std::string_view word) const;
+  /// 0: none.
+  uint32_t find(uint64_t hash) const;
+  /// Adds the weighted vectors of words; false if none is known.
+  bool add(std::span<const uint64_t> hashes, std::span<float> to) const;
 
   std::shared_ptr<const mapped_file> file_;
   size_t dimensions_ = 0;

@@ -34,12 +34,14 @@ void session_state::say(waiting_turn turn) {
   if (retried(turn))
     return;
   silence_ended(turn.request.persona);
-  if (!waiting_)
-    waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
   queued_turn next{
       turn.ctx,
       {{std::move(turn.client), turn.ticket, turn.request.stream, turn.request.resume_from}},
       std::move(turn.request)};
+  if (!turn_ && !waiting_) // nearly always
+    return start(std::move(next));
+  if (!waiting_)
+    waiting_ = std::make_unique<level_queue<queued_turn>>(parts_->options.max_waiting);
   if (auto refused = waiting_->push(priority::normal, std::move(next)))
     tell(*refused, atom::failed_v,
          failure{ec::overloaded, "too many turns of this conversation are waiting", {}});
@@ -56,9 +58,13 @@ void session_state::start_next() {
       self_->quit();
     return;
   }
+  start(std::move(*next));
+}
+
+void session_state::start(queued_turn next) {
   turn_ = std::make_unique<running_turn>();
   place_->busy_until = session_place::always;
-  static_cast<queued_turn&>(*turn_) = std::move(*next);
+  static_cast<queued_turn&>(*turn_) = std::move(next);
   ++turn_number_;
   turn_->step = parts_->load->step.load(std::memory_order_relaxed);
   persona_ = &persona();
@@ -95,7 +101,7 @@ void session_state::generate() {
   ask.parameters = merge_parameters(request.parameters, who);
   ask.stream = request.stream;
   ask.emotion = turn_->reply.emotion;
-  ask.memories = turn_->reply.memories;
+  ask.memories = to_answer_from(turn_->reply.memories);
   turn_->generating = true;
   if (request.slot && !ask.deployments.empty())
     request.slot->yield(); // a provider's time is not the node's
@@ -318,6 +324,8 @@ void session_state::tick() {
 
 void session_state::give_up(const failure& why) {
   if (turn_) {
+    if (turn_->generating)
+      cancel_generation(); // the model would work on for nobody
     tell(*turn_, atom::failed_v, why);
     tell_typing(turn_->ctx, false);
   }

@@ -144,6 +144,7 @@ private:
   void trim();
 
   void start_next();
+  void start(queued_turn next);
   /// Tells PARTITION what the session holds now, and whether it could end.
   void settle();
   size_t bytes() const;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include "messages/hex_text.hpp"
 
 namespace sotto {
 
@@ -11,14 +11,10 @@ namespace {
 /// A clock that is wrong is set right or back within this time.
 constexpr caf::timespan longest_distrust = std::chrono::hours{1};
 
-failure in_doubt() {
-  return {ec::unavailable, "it is being found out what is stored of this owner", {}, 1};
-}
-
 } // namespace
 
 void shard_state::init(self_pointer self, shard_options options, store_writer_actor writer,
-                       store_reader_actor reader, shard_embedder embedder,
+                       part_reader_actor reader, shard_embedder embedder,
                        std::shared_ptr<memory_account> memory, uint64_t epoch) {
   self_ = self;
   options_ = options;
@@ -35,72 +31,6 @@ void shard_state::init(self_pointer self, shard_options options, store_writer_ac
 shard_state::~shard_state() {
   if (memory_)
     count_bytes(-static_cast<int64_t>(bytes_));
-}
-
-// -- loading ----------------------------------------------------------------------------------
-
-void shard_state::with_owner(const context& ctx, const owner_key& owner, visitor visit) {
-  auto [at, isnew] = owners_.try_emplace(owner);
-  if (isnew) {
-    at->second = std::make_unique<entry>();
-    at->second->since = self_->nanos();
-    ++loading_;
-    auto ask = self_->child(ctx);
-    ask.deadline = 0; // whoever waits may give up, the next one wants the owner all the same
-    self_->send(reader_, ask, atom::load_v, shard_actor{self_}, owner);
-    arm();
-  }
-  auto& x = *at->second;
-  x.last_used = self_->nanos();
-  if (!x.loading && x.owner.doubtful) {
-    visit(nullptr, in_doubt());
-  } else if (!x.loading) {
-    visit(&x.owner, {});
-    embed_missing(owner, x.owner);
-  } else if (x.waiting.size() < options_.max_waiting) {
-    x.waiting.push_back(std::move(visit));
-  } else {
-    visit(nullptr, {ec::overloaded, "too many requests wait for this owner's memories", {}});
-  }
-}
-
-void shard_state::loaded(memory_write found, const failure& why) {
-  auto at = owners_.find(found.owner);
-  if (at == owners_.end() || !at->second->loading)
-    return;
-  auto waiting = std::exchange(at->second->waiting, {});
-  --loading_;
-  if (why) {
-    // Forgotten, so that the next request tries again.
-    owners_.erase(at);
-    for (auto& visit : waiting)
-      visit(nullptr, why);
-    return;
-  }
-  auto& x = *at->second;
-  x.loading = false;
-  found.vectors.resize(found.memories.size());
-  for (size_t i = 0; i < found.memories.size(); ++i)
-    x.owner.index.add(std::move(found.memories[i]), found.vectors[i]);
-  x.owner.next_seq = x.owner.index.next_seq();
-  x.owner.erased = removals_;
-  put_turns(x.owner, std::move(found.turns));
-  for (auto& y : found.summaries)
-    x.owner.summaries[y.conversation] = y;
-  weigh(x);
-  for (auto& visit : waiting)
-    visit(&x.owner, {});
-  embed_missing(found.owner, x.owner);
-  evict();
-}
-
-failure shard_state::pointless(const context& ctx, const caf::response_promise& promise) {
-  if (ctx.late(self_->nanos()))
-    return {ec::timeout, "the deadline passed while the request waited", {}};
-  auto& client = promise.source();
-  if (client && client->get()->getf(caf::abstract_actor::is_terminated_flag))
-    return {ec::cancelled, "nobody waits for the answer", {}};
-  return {};
 }
 
 // -- reading ----------------------------------------------------------------------------------
@@ -321,15 +251,32 @@ uint64_t shard_state::send(const context& ctx, loaded_owner& owner, store_write 
   ++owner.writes_under_way;
   for (auto& y : write.turns)
     owner.turns_under_way.emplace_back(turn_journal::place_of(y.conversation, y.key), ticket);
-  if (write.what == store_write::kind::remove || write.what == store_write::kind::forget) {
+  auto& sent = pending_.at(ticket);
+  sent.removes = write.what == store_write::kind::remove || write.what == store_write::kind::forget;
+  if (sent.removes) {
     owner.erasing = ticket;
     owner.erased = ++removals_;
+  } else {
+    ++owner.additions_under_way;
   }
-  auto out = self_->child(ctx);
-  out.deadline = 0; // once sent, it must reach the store in order
-  self_->send(writer_, out, atom::write_v, store_client_actor{self_}, ticket, std::move(write));
+  if (sent.removes && owner.additions_under_way > 0)
+    held_[sent.owner].push_back({ctx, ticket, std::move(write)});
+  else
+    hand_over(ctx, ticket, std::move(write));
   arm();
   return ticket;
+}
+
+void shard_state::hand_over(const context& ctx, uint64_t ticket, store_write write) {
+  auto out = self_->child(ctx);
+  out.deadline = 0; // once sent, it must reach the store
+  self_->send(writer_, out, atom::write_v, store_client_actor{self_}, ticket, std::move(write));
+}
+
+void shard_state::release_removals(const owner_key& key) {
+  if (auto waiting = held_.extract(key))
+    for (auto& x : waiting.mapped())
+      hand_over(x.ctx, x.ticket, std::move(x.write));
 }
 
 void shard_state::committed(uint64_t ticket, const failure& why) {
@@ -339,6 +286,8 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
   // An owner with writes under way is never evicted.
   auto& x = *owners_.at(node.mapped().owner);
   --x.owner.writes_under_way;
+  if (!node.mapped().removes && --x.owner.additions_under_way == 0)
+    release_removals(node.mapped().owner);
   if (x.owner.erasing == ticket) {
     x.owner.erasing = 0;
     x.owner.erased = ++removals_; // until now what is being removed was read
@@ -355,11 +304,16 @@ void shard_state::committed(uint64_t ticket, const failure& why) {
 
 std::string shard_state::new_id() {
   // Sorts by time, as a ULID does: 48 bits of milliseconds, 64 of the node's sequence.
-  return fmt::format("m{:012x}{:016x}", self_->unix_micros() / 1000, self_->services().next_id());
+  auto millis = static_cast<uint64_t>(self_->unix_micros() / 1000);
+  std::string result{"m"};
+  result.reserve(1 + 12 + 16);
+  add_hex(result, millis, 12);
+  add_hex(result, self_->services().next_id(), 16);
+  return result;
 }
 
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
-                                 store_writer_actor writer, store_reader_actor reader,
+                                 store_writer_actor writer, part_reader_actor reader,
                                  shard_embedder embedder, std::shared_ptr<memory_account> memory,
                                  uint64_t epoch) {
   auto& state = self->state;
@@ -398,8 +352,8 @@ shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard
                uint64_t as_of) {
         return state.summarise(ctx, std::move(owner), std::move(x), as_of);
       },
-      [&state](const context&, atom::loaded, memory_write& found, const failure& why) {
-        state.loaded(std::move(found), why);
+      [&state](const context& ctx, atom::loaded, memory_write& found, const failure& why) {
+        state.loaded(ctx, std::move(found), why);
       },
       [&state](const context&, atom::tick) { state.tick(); },
   };

@@ -10,6 +10,7 @@
 #include "actors/owner_index.hpp"
 #include "actors/turn_journal.hpp"
 #include "config/shard_options.hpp"
+#include "messages/loading.hpp"
 #include "runtime/base_actor.hpp"
 #include "runtime/memory_account.hpp"
 
@@ -30,7 +31,8 @@ struct shard_embedder {
 
 /// SHARD's state: the memories of a partition's owners. An owner is loaded when first asked for,
 /// and evicted, least recently used first, when the shard holds more than its share or the node too
-/// much (`memory_account`).
+/// much (`memory_account`). One with many memories is loaded in parts: while STORE READER reads the
+/// next, the shard takes one into the index, and between parts it serves its other owners.
 ///
 /// With a provider, memories that come without an embedding, or with one of another embedder, are
 /// found by their words until the provider has embedded them; that is asked for when their owner is
@@ -38,6 +40,10 @@ struct shard_embedder {
 ///
 /// A change goes to STORE WRITER first and into the index when it is durable; only then is it
 /// answered. The writer keeps the order in which the shard sends.
+///
+/// Nothing is read from the store before STORE WRITER is through with what was sent to it earlier:
+/// a shard that crashed and is started again under the same epoch would miss what its predecessor
+/// had handed over, and give its places away again.
 class shard_state {
 public:
   static inline const char* name = "shard";
@@ -47,7 +53,7 @@ public:
   ~shard_state();
 
   void init(self_pointer self, shard_options options, store_writer_actor writer,
-            store_reader_actor reader, shard_embedder embedder,
+            part_reader_actor reader, shard_embedder embedder,
             std::shared_ptr<memory_account> memory, uint64_t epoch);
 
   caf::result<std::vector<recalled>> recall(const context& ctx, memory_query query);
@@ -62,7 +68,8 @@ public:
   caf::result<forget_receipt> forget(const context& ctx, owner_key owner);
   caf::result<spoken_receipt> forget_spoken(const context& ctx, spoken_by what);
   void committed(uint64_t ticket, const failure& why);
-  void loaded(memory_write found, const failure& why);
+  /// From STORE READER: the first part of an owner.
+  void loaded(const context& ctx, memory_write found, const failure& why);
   void tick();
 
 private:
@@ -81,6 +88,8 @@ private:
     std::unordered_map<std::string, summary_record> summaries;
     uint64_t next_seq = 1;
     size_t writes_under_way = 0;
+    /// Of these, all but removals.
+    size_t additions_under_way = 0;
     /// Ticket of the last removal under way, or 0. What comes after it waits for its end, or an id
     /// that is about to go would pass for one that is there.
     uint64_t erasing = 0;
@@ -104,6 +113,10 @@ private:
     bool loading = true;
     loaded_owner owner;
     std::vector<visitor> waiting;
+    /// Which try to load it this is, the place behind which a part was asked for last, and when
+    /// (nanoseconds).
+    uint64_t number = 0;
+    uint64_t asked = 0;
     int64_t since = 0;
     int64_t last_used = 0;
     size_t bytes = 0;
@@ -119,6 +132,15 @@ private:
     /// Tells the requester after `write_timeout` that the outcome is not known yet.
     std::function<void(const failure&)> give_up;
     int64_t since = 0;
+    bool removes = false;
+  };
+
+  /// A removal that is not sent yet: STORE WRITER serves by level, so it could overtake what was
+  /// sent before it, which then would be there for good.
+  struct held_removal {
+    context ctx;
+    uint64_t ticket = 0;
+    store_write write;
   };
 
   // What a user said in groups, shard_spoken.cpp
@@ -126,6 +148,18 @@ private:
   void find_spoken(std::shared_ptr<spoken_work> x);
   void remove_spoken(const std::shared_ptr<spoken_work>& x, spoken_lines lines);
   static void end_spoken(spoken_work& x, const failure& why);
+
+  // From the store, shard_loading.cpp
+  static failure in_doubt();
+  /// Calls `work` once all that was sent to the store before this shard began is stored or refused;
+  /// with a failure where that takes too long.
+  void when_settled(const context& ctx, std::function<void(const failure&)> work);
+  void load(const context& ctx, const owner_key& owner, const failure& why);
+  void ask_on(const context& ctx, const owner_key& owner, entry& x, uint64_t after);
+  void take_part(const context& ctx, entry& x, memory_write part);
+  void end_load(const owner_key& owner, entry& x);
+  void fail_load(const owner_key& owner, const failure& why);
+  void expire_loads(int64_t now);
 
   /// Why what waited need not be done any more: it is too late, or nobody waits for the answer.
   failure pointless(const context& ctx, const caf::response_promise& promise);
@@ -146,6 +180,8 @@ private:
   static void drop_summaries(loaded_owner& owner, uint64_t from);
   uint64_t send(const context& ctx, loaded_owner& owner, store_write write, on_done done,
                 std::function<void(const failure&)> give_up);
+  void hand_over(const context& ctx, uint64_t ticket, store_write write);
+  void release_removals(const owner_key& key);
   void embed_missing(const owner_key& key, loaded_owner& owner);
   void embedded(const owner_key& key, const std::vector<uint64_t>& seqs,
                 std::vector<std::vector<float>> vectors);
@@ -155,22 +191,28 @@ private:
   void weigh(entry& x);
   void count_bytes(int64_t change);
   void evict();
-  void expire_loads(int64_t now);
   void arm();
 
   self_pointer self_ = nullptr;
   shard_options options_;
   store_writer_actor writer_;
-  store_reader_actor reader_;
+  part_reader_actor reader_;
   shard_embedder embedder_;
   std::shared_ptr<memory_account> memory_;
   uint64_t epoch_ = 0;
+  /// STORE WRITER is through with what was sent before; what waits for that.
+  bool settled_ = false;
+  std::vector<std::function<void(const failure&)>> unsettled_;
+  uint64_t next_load_ = 1;
   /// Owners that are being loaded.
   size_t loading_ = 0;
   /// Owners whose embeddings a provider was asked for.
   size_t embedding_ = 0;
   std::unordered_map<owner_key, std::unique_ptr<entry>> owners_;
   std::unordered_map<uint64_t, pending_write> pending_;
+  /// In the order in which they were asked for; they go when nothing else of their owner's is under
+  /// way. Nothing is added meanwhile (`loaded_owner::erasing`).
+  std::unordered_map<owner_key, std::vector<held_removal>> held_;
   uint64_t next_ticket_ = 1;
   /// Goes up with every removal. Begins at the actor clock's time, so that what was read from a
   /// SHARD before this one is older. The wall clock would not do: it can be set back.
@@ -200,7 +242,7 @@ caf::typed_response_promise<T> shard_state::visit(const context& ctx, const owne
 
 /// `epoch`: under which its partition is served here.
 shard_actor::behavior_type shard(actor_of<shard_actor, shard_state>* self, shard_options options,
-                                 store_writer_actor writer, store_reader_actor reader,
+                                 store_writer_actor writer, part_reader_actor reader,
                                  shard_embedder embedder, std::shared_ptr<memory_account> memory,
                                  uint64_t epoch);
 

@@ -31,6 +31,14 @@ void shard_state::look_up(const context& ctx, loaded_owner& owner, const turn_op
         });
     return;
   }
+  // Nor is a record made while a removal is under way, which may wait for all that is.
+  if (owner.erasing != 0) {
+    pending_.at(owner.erasing)
+        .done.push_back([this, ctx, opening, promise](loaded_owner& x, const failure&) {
+          look_up(ctx, x, opening, promise);
+        });
+    return;
+  }
   auto found = owner.turns.find(opening, owner.index);
   if (found.what == turn_found::kind::fresh)
     begin_turn(ctx, owner, opening, promise);

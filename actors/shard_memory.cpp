@@ -1,4 +1,4 @@
-// How much SHARD holds, which owners it lets go of, and whom it stops waiting for.
+// How much SHARD holds, which owners it lets go of, and what it does from time to time.
 #include <algorithm>
 
 #include "actors/shard.hpp"
@@ -76,17 +76,6 @@ void shard_state::tick() {
   // Where memory has no limit nobody has to look after it.
   if (waits || (owners_.size() > 1 && memory_->max_bytes != memory_account::no_limit))
     arm();
-}
-
-void shard_state::expire_loads(int64_t now) {
-  for (auto& [key, x] : owners_) {
-    if (x->loading && now - x->since > options_.load_timeout.count()) {
-      memory_write nothing;
-      nothing.owner = key;
-      loaded(nothing, {ec::timeout, "the owner's memories could not be read in time", {}});
-      break; // `loaded` erased an element; the others are seen at the next tick
-    }
-  }
 }
 
 } // namespace sotto

@@ -30,8 +30,13 @@ caf::result<spoken_receipt> shard_state::forget_spoken(const context& ctx, spoke
       if (--x->left == 0)
         find_spoken(x);
     });
-  if (x->left == 0)
-    find_spoken(x);
+  if (x->left == 0) // only then what a SHARD before this one sent may be under way
+    when_settled(ctx, [this, x](const failure& why) {
+      if (why)
+        x->promise.deliver(to_error(why));
+      else
+        find_spoken(x);
+    });
   return promise;
 }
 

@@ -21,11 +21,9 @@ struct prompt_asker {
 };
 
 /// One call to a provider, with everybody who waits for it.
-template <class Client>
+template <class Client, class Asker = prompt_asker<Client>>
 struct prompt_call {
-  using asker = prompt_asker<Client>;
-
-  std::vector<asker> askers;
+  std::vector<Asker> askers;
   /// Empty where nobody may join.
   std::string key;
   /// What was streamed by now; kept for who joins.
@@ -40,42 +38,48 @@ struct prompt_call {
 
   /// False where this is none of the askers.
   bool remove(const Client& client, uint64_t ticket) {
-    return std::erase_if(askers, [&](auto& x) { return x.ticket == ticket && x.client == client; })
-           > 0;
+    auto at = std::find_if(askers.begin(), askers.end(),
+                           [&](auto& x) { return x.ticket == ticket && x.client == client; });
+    if (at == askers.end())
+      return false;
+    at->client = Client{}; // they are not told anything any more
+    askers.erase(at);
+    return true;
   }
 
   /// Takes out those whose deadline passed.
-  std::vector<asker> take_late(int64_t now) {
+  std::vector<Asker> take_late(int64_t now) {
     auto late = std::stable_partition(askers.begin(), askers.end(),
                                       [now](auto& x) { return !x.ctx.late(now); });
-    std::vector<asker> result(std::make_move_iterator(late), std::make_move_iterator(askers.end()));
+    std::vector<Asker> result(std::make_move_iterator(late), std::make_move_iterator(askers.end()));
     askers.erase(late, askers.end());
     return result;
   }
 };
 
-/// Calls under way, by what is asked: who asks the same while one is under way joins it.
-template <class Client>
+/// Calls under way, by what is asked: who asks the same while one is under way joins it. It is
+/// whoever works on a call that keeps it.
+template <class Client, class Asker = prompt_asker<Client>>
 class shared_prompts {
 public:
-  using asker = prompt_asker<Client>;
-  using call = std::shared_ptr<prompt_call<Client>>;
+  using call = std::shared_ptr<prompt_call<Client, Asker>>;
 
   /// A call has at most so many askers; the next of them gets a call of their own.
   explicit shared_prompts(size_t most_askers = 1) : most_askers_(most_askers) {}
 
   /// The call with this key that is under way, with `x` added to its askers; else nothing, and `x`
   /// is untouched.
-  call join(const std::string& key, asker& x) {
-    auto at = under_way_.find(key);
-    if (key.empty() || at == under_way_.end() || at->second->askers.size() >= most_askers_)
+  call join(const std::string& key, Asker& x) {
+    auto at = key.empty() ? under_way_.end() : under_way_.find(key);
+    auto to = at == under_way_.end() ? nullptr : at->second.lock();
+    if (!to || to->askers.size() >= most_askers_)
       return nullptr;
-    at->second->askers.push_back(std::move(x));
-    return at->second;
+    to->askers.push_back(std::move(x));
+    return to;
   }
 
-  call open(std::string key, asker first) {
-    auto result = std::make_shared<prompt_call<Client>>();
+  call open(std::string key, Asker first) {
+    auto result = std::make_shared<prompt_call<Client, Asker>>();
     result->key = std::move(key);
     result->askers.push_back(std::move(first));
     if (!result->key.empty())
@@ -84,16 +88,21 @@ public:
   }
 
   /// The call is over: nobody joins it any more.
-  void close(const prompt_call<Client>& x) {
-    if (auto at = under_way_.find(x.key); at != under_way_.end() && at->second.get() == &x)
+  void close(const prompt_call<Client, Asker>& x) {
+    if (auto at = under_way_.find(x.key); at != under_way_.end() && at->second.lock().get() == &x)
       under_way_.erase(at);
+  }
+
+  /// Forgets calls that nobody works on, as something failed.
+  void tidy() {
+    std::erase_if(under_way_, [](auto& x) { return x.second.expired(); });
   }
 
   size_t size() const { return under_way_.size(); }
 
 private:
   size_t most_askers_;
-  std::unordered_map<std::string, call> under_way_;
+  std::unordered_map<std::string, std::weak_ptr<prompt_call<Client, Asker>>> under_way_;
 };
 
 /// What makes two generations the same: the tenant and all that reaches a provider, or the builtin

@@ -20,7 +20,7 @@ void store_reader_state::init(self_pointer self, store_reader_options options,
   embed_ = std::move(embed);
   load_seconds_ = &prometheus::BuildHistogram()
                        .Name("sotto_store_load_seconds")
-                       .Help("Time to load one owner, with its embeddings")
+                       .Help("Time to load one owner, or 1,000 of their memories, with embeddings")
                        .Register(self->services().metrics)
                        .Add({}, prometheus::Histogram::BucketBoundaries{
                                     0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5});
@@ -30,21 +30,30 @@ void store_reader_state::init(self_pointer self, store_reader_options options,
 
 void store_reader_state::load(const context& ctx, const shard_actor& shard,
                               const owner_key& owner) {
-  auto start = self_->nanos();
-  memory_write result;
-  failure why;
-  if (auto loaded = view_->load(owner)) {
-    result = std::move(*loaded);
-  } else {
-    result.owner = owner;
-    why = to_failure(loaded.error());
-  }
-  for (size_t i = 0; embed_ && i < result.memories.size(); ++i)
-    if (result.vectors[i].empty())
-      result.vectors[i] = embed_(result.memories[i].text);
-  load_seconds_->Observe(static_cast<double>(self_->nanos() - start) * 1e-9);
+  auto found = read(owner, 0);
+  memory_write nothing;
+  nothing.owner = owner;
   self_->send<caf::message_priority::high>(shard, self_->child(ctx), atom::loaded_v,
-                                           std::move(result), std::move(why));
+                                           found ? std::move(*found) : std::move(nothing),
+                                           found ? failure{} : to_failure(found.error()));
+}
+
+caf::result<memory_write> store_reader_state::load_part(const owner_key& owner, uint64_t after) {
+  auto found = read(owner, after);
+  if (!found)
+    return found.error();
+  return std::move(*found);
+}
+
+caf::expected<memory_write> store_reader_state::read(const owner_key& owner, uint64_t after) {
+  auto start = self_->nanos();
+  auto result = view_->load_part(owner, after);
+  if (result && embed_)
+    for (size_t i = 0; i < result->memories.size(); ++i)
+      if (result->vectors[i].empty())
+        result->vectors[i] = embed_(result->memories[i].text);
+  load_seconds_->Observe(static_cast<double>(self_->nanos() - start) * 1e-9);
+  return result;
 }
 
 caf::result<std::vector<owner_vectors>> store_reader_state::owners(const owner_key& after,
@@ -87,6 +96,9 @@ maintaining_actor::behavior_type store_reader(actor_of<maintaining_actor, store_
   return {
       [&state](const context& ctx, atom::load, const shard_actor& shard, const owner_key& owner) {
         state.load(ctx, shard, owner);
+      },
+      [&state](const context&, atom::load, const owner_key& owner, uint64_t after) {
+        return state.load_part(owner, after);
       },
       [&state](const context&, atom::list, const spoken_by& what) { return state.spoken(what); },
       [&state](const context&, atom::list, const owner_key& after, uint32_t limit) {

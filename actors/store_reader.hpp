@@ -5,6 +5,7 @@
 
 #include "actors/embed_function.hpp"
 #include "config/store_options.hpp"
+#include "messages/loading.hpp"
 #include "runtime/base_actor.hpp"
 #include "runtime/store.hpp"
 
@@ -16,7 +17,7 @@ namespace sotto {
 
 /// STORE READER with its list of owners and its own timer: look after the store.
 using maintaining_actor =
-    store_reader_actor::extend_with<owner_list_actor>::extend<caf::reacts_to<atom::tick>>;
+    part_reader_actor::extend_with<owner_list_actor>::extend<caf::reacts_to<atom::tick>>;
 
 /// STORE READER's state: loads owners, and between loads does what the committing thread should
 /// not wait for.
@@ -32,9 +33,12 @@ public:
   caf::result<std::vector<spoken_lines>> spoken(const spoken_by& what);
   caf::result<std::vector<owner_vectors>> owners(const owner_key& after, uint32_t limit);
   void load(const context& ctx, const shard_actor& shard, const owner_key& owner);
+  caf::result<memory_write> load_part(const owner_key& owner, uint64_t after);
   void tick();
 
 private:
+  /// With vectors.
+  caf::expected<memory_write> read(const owner_key& owner, uint64_t after);
   void maintain();
 
   self_pointer self_ = nullptr;

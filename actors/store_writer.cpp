@@ -72,25 +72,51 @@ void store_writer_state::write(const context& ctx, store_client_actor client, ui
     announce();
 }
 
-caf::typed_response_promise<atom::drained> store_writer_state::drain() {
-  drains_.push_back(self_->make_response_promise<atom::drained>());
+caf::typed_response_promise<atom::drained> store_writer_state::drain(const context& ctx) {
+  auto number = next_drain_++;
+  auto& x = drains_[number];
+  x.ctx = ctx;
+  x.promise = self_->make_response_promise<atom::drained>();
+  if (self_->backlog() > 0)
+    for (size_t i = 0; i < priority_levels; ++i)
+      queue_drain(number, static_cast<priority>(i));
   announce();
-  return drains_.back();
+  return x.promise;
+}
+
+void store_writer_state::queue_drain(uint64_t number, priority level) {
+  auto& x = drains_.at(number);
+  ++x.left;
+  auto ctx = self_->child(x.ctx);
+  ctx.level = level;
+  ctx.deadline = 0;
+  self_->request(committing_actor{self_}, caf::infinite, ctx, atom::drain_v, number)
+      .then([](atom::drained) {},
+            [this, number, level](const caf::error&) {
+              drains_.at(number).refused.push_back(level);
+              announce();
+            });
+}
+
+atom::drained store_writer_state::passed(uint64_t number) {
+  if (--drains_.at(number).left == 0)
+    announce();
+  return atom::drained_v;
 }
 
 void store_writer_state::flush() {
   announced_ = false;
   commit();
-  if (drains_.empty())
-    return;
-  // A drain of a higher level may have overtaken writes that were sent before it.
-  if (self_->backlog() > 0) {
-    announce();
-    return;
+  std::vector<uint64_t> over;
+  for (auto& [number, x] : drains_) {
+    x.left -= x.refused.size();
+    for (auto level : std::exchange(x.refused, {}))
+      queue_drain(number, level);
+    if (x.left == 0)
+      over.push_back(number);
   }
-  for (auto& x : drains_)
-    x.deliver(atom::drained_v);
-  drains_.clear();
+  for (auto number : over)
+    drains_.extract(number).mapped().promise.deliver(atom::drained_v);
 }
 
 void store_writer_state::announce() {
@@ -132,8 +158,9 @@ committing_actor::behavior_type store_writer(actor_of<committing_actor, store_wr
   return {
       [&state](const context& ctx, atom::write, store_client_actor& client, uint64_t ticket,
                store_write& x) { state.write(ctx, std::move(client), ticket, std::move(x)); },
-      [&state](const context&, atom::drain) { return state.drain(); },
+      [&state](const context& ctx, atom::drain) { return state.drain(ctx); },
       [&state](atom::tick) { state.flush(); },
+      [&state](const context&, atom::drain, uint64_t number) { return state.passed(number); },
   };
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <unordered_map>
 
 #include "config/store_options.hpp"
 #include "runtime/base_actor.hpp"
@@ -13,9 +14,13 @@ class Histogram;
 
 namespace sotto {
 
-/// STORE WRITER with its message to itself: commit what was gathered. It has no context, because it
-/// has many causes and must stay behind all that waits, whatever its level.
-using committing_actor = store_writer_actor::extend<caf::reacts_to<atom::tick>>;
+/// STORE WRITER with its messages to itself.
+using committing_actor = store_writer_actor::extend<
+    // Commit what was gathered. It has no context, because it has many causes and must stay behind
+    // all that waits, whatever its level.
+    caf::reacts_to<atom::tick>,
+    // What was sent before it, at its level, has been gathered; the number is of a drain.
+    caf::replies_to<context, atom::drain, uint64_t>::with<atom::drained>>;
 
 /// STORE WRITER's state: gathers what waits and commits it in one transaction.
 ///
@@ -33,9 +38,10 @@ public:
   void init(self_pointer self, store_writer_options options, std::shared_ptr<store> to);
 
   void write(const context& ctx, store_client_actor client, uint64_t ticket, store_write x);
-  caf::typed_response_promise<atom::drained> drain();
-  /// On its message to itself.
+  caf::typed_response_promise<atom::drained> drain(const context& ctx);
+  /// On its messages to itself.
   void flush();
+  atom::drained passed(uint64_t number);
   /// Commits what was gathered, now.
   void commit();
 
@@ -46,6 +52,18 @@ private:
     uint64_t ticket;
   };
 
+  /// Who waits until all that was sent before is committed. A drain overtakes what waits at other
+  /// levels, and under load there is always something new: so it goes behind what waits at each
+  /// level, and is over when it came back from all.
+  struct pending_drain {
+    context ctx;
+    caf::typed_response_promise<atom::drained> promise;
+    /// Levels that it has not come back from; those where there was no room to wait at.
+    size_t left = 0;
+    std::vector<priority> refused;
+  };
+
+  void queue_drain(uint64_t number, priority level);
   void announce();
 
   self_pointer self_ = nullptr;
@@ -59,7 +77,8 @@ private:
   bool prompt_ = false;
   /// The message to itself is under way.
   bool announced_ = false;
-  std::vector<caf::typed_response_promise<atom::drained>> drains_;
+  std::unordered_map<uint64_t, pending_drain> drains_;
+  uint64_t next_drain_ = 1;
 
   prometheus::Counter* commits_ = nullptr;
   prometheus::Counter* writes_ = nullptr;

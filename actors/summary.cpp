@@ -1,7 +1,6 @@
 #include "actors/summary.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 
 #include <fmt/format.h>
 
@@ -21,19 +20,63 @@ struct sentence {
   size_t size() const { return text.size() + (speaker.empty() ? 0 : speaker.size() + 2); }
 };
 
+/// Numbers terms from 0 in the order in which they come. They are hashes already.
+class term_numbers {
+public:
+  uint32_t of(uint64_t term) {
+    if (2 * (count_ + 1) > slots_.size())
+      grow();
+    auto& x = slot_of(term);
+    if (x.number == none)
+      x = {term, count_++};
+    return x.number;
+  }
+
+private:
+  static constexpr uint32_t none = 0xffffffff;
+  static constexpr size_t usual = 512;
+
+  struct slot {
+    uint64_t term = 0;
+    uint32_t number = none;
+  };
+
+  slot& slot_of(uint64_t term) {
+    auto i = term & (slots_.size() - 1);
+    while (slots_[i].number != none && slots_[i].term != term)
+      i = (i + 1) & (slots_.size() - 1);
+    return slots_[i];
+  }
+
+  void grow() {
+    std::vector<slot> before(2 * slots_.size());
+    before.swap(slots_);
+    for (auto& x : before)
+      if (x.number != none)
+        slot_of(x.term) = x;
+  }
+
+  std::vector<slot> slots_ = std::vector<slot>(usual);
+  uint32_t count_ = 0;
+};
+
 /// Sentences and how often each of their terms is said. Terms are numbered, so that weighing a
 /// sentence, which is done many times, looks nothing up.
 struct told_sentences {
   std::vector<sentence> all;
-  std::unordered_map<uint64_t, uint32_t> numbers;
+  term_numbers numbers;
   /// The terms of all sentences, one sentence after another.
   std::vector<uint32_t> terms;
   std::vector<double> shares;
+  /// Of the sentence at hand.
+  std::vector<uint64_t> said;
 
   void add(std::string_view speaker, std::string_view text) {
     auto from = terms.size();
-    for (auto term : terms_of(text)) {
-      auto number = numbers.try_emplace(term, static_cast<uint32_t>(shares.size())).first->second;
+    said.clear();
+    add_terms(text, said);
+    for (auto term : said) {
+      auto number = numbers.of(term);
       if (number == shares.size())
         shares.push_back(0);
       ++shares[number];
@@ -70,19 +113,21 @@ public:
   /// Takes the heaviest sentence shorter than `left`, which may not grow; nothing: there is none.
   sentence* next(size_t left) {
     while (!places_.empty()) {
-      std::pop_heap(places_.begin(), places_.end());
-      auto& x = of_.all[places_.back().index];
+      auto& top = places_.front();
+      auto& x = of_.all[top.index];
       auto weight = of_.weight_of(x);
-      if (x.size() < left && weight == places_.back().weight) {
+      auto fits = x.size() < left;
+      auto heaviest = fits && weight == top.weight;
+      top.weight = weight;
+      if (heaviest || !fits || weight <= 0) {
+        top = places_.back();
         places_.pop_back();
+      }
+      sink();
+      if (heaviest) {
         of_.take(x);
         return &x;
       }
-      places_.back().weight = weight;
-      if (x.size() < left && weight > 0)
-        std::push_heap(places_.begin(), places_.end());
-      else
-        places_.pop_back();
     }
     return nullptr;
   }
@@ -95,6 +140,18 @@ private:
       return weight != y.weight ? weight < y.weight : index > y.index;
     }
   };
+
+  /// Brings what lies on top to where it belongs; half as much work as taking it out and putting it
+  /// in again.
+  void sink() {
+    auto n = places_.size();
+    for (size_t i = 0, child = 1; child < n; i = child, child = 2 * i + 1) {
+      child += child + 1 < n && places_[child] < places_[child + 1] ? 1 : 0;
+      if (!(places_[i] < places_[child]))
+        return;
+      std::swap(places_[i], places_[child]);
+    }
+  }
 
   told_sentences& of_;
   std::vector<place> places_;
@@ -122,7 +179,6 @@ void each_sentence(std::string_view text, F take) {
 told_sentences sentences_of(const std::string& before, const std::vector<spoken_line>& lines) {
   constexpr size_t usual = 256; // terms
   told_sentences result;
-  result.numbers.reserve(usual);
   result.terms.reserve(2 * usual);
   // A summary's sentences say already who said them.
   each_sentence(before, [&](auto x) { result.add({}, x); });

@@ -57,4 +57,7 @@ size_t count_words(std::string_view text);
 /// Porter2), as 64-bit hashes.
 std::vector<uint64_t> terms_of(std::string_view text);
 
+/// The same, behind what `to` has.
+void add_terms(std::string_view text, std::vector<uint64_t>& to);
+
 } // namespace sotto

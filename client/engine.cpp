@@ -145,7 +145,7 @@ void client_engine::answered(uint64_t link, native_answer_frame& x) {
   if (std::holds_alternative<native_leaving>(x.body))
     return leave(link);
   if (auto* nodes = std::get_if<native_nodes>(&x.body))
-    return take_nodes(link, std::move(*nodes));
+    return take_nodes(link, *nodes);
   if (auto* event = std::get_if<session_event>(&x.body))
     return tell_event(*event);
   if (auto wish = at->second.listeners.find(x.number); wish != at->second.listeners.end()) {

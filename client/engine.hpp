@@ -82,7 +82,7 @@ private:
   void leave(uint64_t link);
   void release(uint64_t link);
   void give_up_waiting(const failure& why);
-  void take_nodes(uint64_t link, native_nodes x);
+  void take_nodes(uint64_t link, const native_nodes& x);
   void subscribe(linked& at, uint64_t number, const listener& x);
   void renew_later();
 

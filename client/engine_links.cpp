@@ -97,7 +97,7 @@ void client_engine::lost(uint64_t link, const failure& why, bool refused) {
 }
 
 /// Who is named there is well, so these come first; the others stay for when all of them are gone.
-void client_engine::take_nodes(uint64_t link, native_nodes x) {
+void client_engine::take_nodes(uint64_t link, const native_nodes& x) {
   auto at = links_.find(link);
   if (at == links_.end() || current_ != link)
     return;

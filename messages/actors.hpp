@@ -111,8 +111,8 @@ using shard_actor = memory_actor::extend_with<store_client_actor>::extend<
     // in the place of the conversation's last one; answered when durable. False: it may tell of
     // what was removed; read the lines again.
     caf::replies_to<context, atom::summarise, owner_key, summary_record, uint64_t>::with<bool>,
-    // From STORE READER, control: an owner's memories in order of `seq`, or why they could not
-    // be read. `vectors` is as long as `memories`.
+    // From STORE READER, control: an owner's first memories in order of `seq` (`loading.hpp` has
+    // the others), or why they could not be read. `vectors` is as long as `memories`.
     caf::reacts_to<context, atom::loaded, memory_write, failure>,
     // Own timer: evict cold owners.
     caf::reacts_to<context, atom::tick>>;

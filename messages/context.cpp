@@ -2,8 +2,9 @@
 
 #include <charconv>
 
-#include <fmt/format.h>
 #include <xxhash.h>
+
+#include "messages/hex_text.hpp"
 
 namespace sotto {
 
@@ -39,7 +40,12 @@ uint64_t tenant_number(std::string_view name) {
 }
 
 std::string trace_id(const context& ctx) {
-  return fmt::format("{:016x}{:016x}", ctx.trace_hi, ctx.trace_lo);
+  constexpr size_t digits = 16;
+  std::string result;
+  result.reserve(2 * digits);
+  add_hex(result, ctx.trace_hi, digits);
+  add_hex(result, ctx.trace_lo, digits);
+  return result;
 }
 
 std::optional<context> context_from_traceparent(std::string_view header) {

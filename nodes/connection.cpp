@@ -1,5 +1,7 @@
 #include "nodes/connection.hpp"
 
+#include <algorithm>
+
 #include "nodes/json_output.hpp"
 #include "nodes/reply_frame.hpp"
 
@@ -16,6 +18,8 @@ uint64_t connection_state::say(const context& ctx, turn_request turn, running_tu
   auto ticket = next_ticket_++;
   what.owner = turn.owner;
   what.conversation = turn.conversation;
+  what.stream = turn.stream;
+  what.resume = static_cast<uint64_t>(std::max<int64_t>(0, turn.resume_from));
   if (!socket_) {
     turn.level = ctx.level;
     turn.level_given = work_.level_given;
@@ -69,6 +73,7 @@ void connection_state::resumed(uint64_t ticket, bool recovered) {
   auto at = running_.find(ticket);
   if (at == running_.end())
     return;
+  at->second.pacer.begin(recovered ? at->second.resume : 0);
   if (socket_)
     return tell_resumed(at->second, recovered);
   work_.recovered = recovered;
@@ -80,6 +85,11 @@ void connection_state::token(uint64_t ticket, const stream_piece& piece) {
     return;
   if (socket_)
     return stream(at->second, piece);
+  if (auto now = at->second.pacer.arrived(piece, false))
+    tell_piece(*now);
+}
+
+void connection_state::tell_piece(const stream_piece& piece) {
   begin_stream();
   auto event = chat_token_event(piece.text, stream_model(), work_.trace, seconds_now());
   // The id is where the stream can be taken up again.
@@ -120,7 +130,7 @@ void connection_state::completed(uint64_t ticket, turn_reply reply) {
     return;
   auto x = take(ticket);
   if (socket_) {
-    if (auto piece = x.pacer.last())
+    if (auto piece = x.stream ? x.pacer.last(reply.text) : std::nullopt)
       tell_token(x, std::move(*piece));
     if (channel_)
       channel_->frame(reply_frame(x.id, x.trace, reply, x.lowered, socket_->format));
@@ -140,6 +150,8 @@ void connection_state::completed(uint64_t ticket, turn_reply reply) {
   case shape::openai:
     if (work_.chat.stream) {
       begin_stream();
+      if (auto piece = x.pacer.last(reply.text))
+        tell_piece(*piece);
       channel_->piece(
           chat_last_events(reply, work_.chat.include_usage, work_.trace, seconds_now()));
       answer(http_answer{});

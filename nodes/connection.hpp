@@ -104,6 +104,7 @@ private:
     /// The level it runs at, where the key does not allow the one asked for.
     std::optional<priority> lowered;
     token_pacer pacer;
+    bool stream = false;
     /// From which byte on the text was asked for.
     uint64_t resume = 0;
   };
@@ -176,6 +177,7 @@ private:
             nlohmann::json body);
   void tell_error(const nlohmann::json& id, const std::string& trace, const failure& why);
   void stream(running_turn& x, stream_piece piece);
+  void tell_piece(const stream_piece& piece);
   void tell_resumed(const running_turn& x, bool recovered);
   void tell_token(const running_turn& x, stream_piece piece);
   void end_call(const nlohmann::json& id, const std::string& trace, nlohmann::json body);

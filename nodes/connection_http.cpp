@@ -4,6 +4,7 @@
 #include "nodes/cluster_api.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/json_output.hpp"
+#include "nodes/nobody.hpp"
 #include "nodes/trace_api.hpp"
 
 namespace sotto {
@@ -228,9 +229,8 @@ void connection_state::chat(const http_call& call) {
     return;
   }
   auto turn = work_.chat.turn;
-  // A turn of nobody is a conversation of its own.
   if (turn.owner.owner.empty())
-    turn.conversation = work_.trace;
+    turn.conversation = nobodys_conversation(turn, work_.ctx);
   say(work_.ctx, std::move(turn), {});
 }
 

@@ -4,6 +4,7 @@
 #include "messages/json_input.hpp"
 #include "nodes/connection.hpp"
 #include "nodes/json_output.hpp"
+#include "nodes/nobody.hpp"
 
 namespace sotto {
 
@@ -64,7 +65,7 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   if (!group.empty())
     speak_in(group, turn.conversation.empty(), turn);
   if (turn.owner.owner.empty())
-    turn.conversation = trace;
+    turn.conversation = nobodys_conversation(turn, ctx);
   else if (turn.conversation.empty())
     turn.conversation = turn.owner.owner;
   if (!why && !to_->with.has_persona(turn.persona))
@@ -78,7 +79,6 @@ void connection_state::say_call(const context& ctx, const frontend_call& call,
   what.trace = trace;
   if (ctx.level != call.level)
     what.lowered = ctx.level;
-  what.resume = static_cast<uint64_t>(std::max<int64_t>(0, turn.resume_from));
   if (tokens)
     what.pacer = token_pacer{static_cast<uint64_t>(*tokens)};
   follow(turn);

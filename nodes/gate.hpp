@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <list>
@@ -10,6 +11,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "nodes/access.hpp"
+#include "nodes/body_room.hpp"
 #include "nodes/http_session.hpp"
 #include "nodes/refusal_gate.hpp"
 #include "runtime/clock.hpp"
@@ -44,6 +46,10 @@ struct refused_request {
   uint64_t tenant = 0;
 };
 
+inline size_t most_of_bodies(const gateway_options& x) {
+  return std::max<size_t>(16 * x.max_body, 64 << 20);
+}
+
 /// What all sockets of a server share. Outlives them.
 struct gate {
   const gateway_options& limits;
@@ -59,6 +65,10 @@ struct gate {
   std::shared_ptr<socket_counts> counts = std::make_shared<socket_counts>();
   /// Those that have not said anything yet, and those that have been answered.
   idle_sockets silent{}, answered{};
+  /// For sixteen of the largest bodies, or 64 MiB: for what clients send, and for what they have
+  /// not read yet.
+  std::shared_ptr<body_room> bodies = std::make_shared<body_room>(most_of_bodies(limits));
+  std::shared_ptr<body_room> answers = std::make_shared<body_room>(most_of_bodies(limits));
 };
 
 } // namespace sotto

@@ -186,12 +186,45 @@ void http_session::go_on() {
 
 void http_session::read_body() {
   stream_.expires_after(limits_.body_timeout);
-  http::async_read(stream_, buffer_, *parser_, [self = shared_from_this()](error_code ec, size_t) {
-    if (ec)
-      self->refuse(ec);
-    else
-      self->dispatch();
-  });
+  parser_->eager(true);
+  read_body_on();
+}
+
+void http_session::read_body_on() {
+  http::async_read_some(stream_, buffer_, *parser_,
+                        [self = shared_from_this()](error_code ec, size_t) {
+                          if (ec)
+                            self->refuse(ec);
+                          else if (self->parser_->is_done())
+                            self->dispatch();
+                          else if (self->has_room())
+                            self->read_body_on();
+                          else
+                            self->refuse_body();
+                        });
+}
+
+/// For what was read of the body.
+bool http_session::has_room() {
+  auto bytes = parser_->get().body().size();
+  if (bytes <= body_room::part::free)
+    return true;
+  if (!room_)
+    room_ = std::make_shared<body_room::part>(gate_->bodies, tenant_number(who_.tenant));
+  return room_->hold(bytes);
+}
+
+void http_session::refuse_body() {
+  std::string{}.swap(parser_->get().body());
+  room_.reset();
+  keep_alive_ = head_only_ = false;
+  busy_ = linger_ = true;
+  trace_refusal(priority::normal, "no room for the body");
+  send(error_answer({sotto::ec::overloaded,
+                     "more is being sent to the node than it has room for; send it again later, or "
+                     "in smaller parts",
+                     {},
+                     1}));
 }
 
 void http_session::dispatch() {
@@ -200,8 +233,10 @@ void http_session::dispatch() {
   head_only_ = request.method() == http::verb::head;
   busy_ = true;
   ++round_;
-  if (refusal_)
+  if (refusal_) {
+    room_.reset();
     return send(*std::exchange(refusal_, std::nullopt));
+  }
   http_call call;
   call.verb = verb_of(request.method());
   auto target = text(request.target());
@@ -218,6 +253,7 @@ void http_session::dispatch() {
   call.traceparent = text(request["traceparent"]);
   call.body = std::move(request.body());
   call.received = received_;
+  call.room = std::move(room_);
   call.who = who_;
   stream_.expires_never();
   meet_owner();
@@ -293,6 +329,8 @@ void http_session::finish() {
     return;
   idle_no_more();
   place_.reset();
+  room_.reset();
+  unread_.reset();
   if (watchdog_)
     watchdog_->cancel();
   error_code ignored;
@@ -328,7 +366,10 @@ void http_session::upgrade() {
   meet_owner();
   events_.admitted(who_);
   closed_ = true; // this object's part ends here; CONNECTION goes on writing through it
-  auto next = std::make_shared<websocket_session>(std::move(stream_), limits_, std::move(place_));
+  auto next = std::make_shared<websocket_session>(
+      std::move(stream_), limits_, std::move(place_),
+      std::make_unique<body_room::part>(gate_->bodies, tenant_number(who_.tenant)),
+      std::make_unique<body_room::part>(gate_->answers, tenant_number(who_.tenant)));
   successor_ = next;
   next->start(parser_->release(), std::exchange(events_, {}));
   // A WebSocket lives long: nothing of this is needed any more.

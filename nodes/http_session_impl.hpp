@@ -63,6 +63,9 @@ private:
   void turn_away(http_answer answer);
   void go_on();
   void read_body();
+  void read_body_on();
+  bool has_room();
+  void refuse_body();
   /// Refuses the request, whose head was read, where the node is too busy for it.
   bool turned_away();
   void drop_body(uint64_t left, priority level, bool again);
@@ -75,6 +78,8 @@ private:
   void look_again();
   void refuse(error_code ec);
   void send(http_answer answer);
+  bool may_ask_again() const;
+  bool has_room_unread(size_t bytes);
   void answered(error_code ec);
   void linger();
   void part();
@@ -105,6 +110,10 @@ private:
   std::optional<boost::asio::steady_timer> watchdog_;
   boost::beast::flat_buffer buffer_;
   std::optional<http::request_parser<http::string_body>> parser_;
+  /// Of the body that is being read, where it is large.
+  std::shared_ptr<body_room::part> room_;
+  /// Of an answer that is being read, where it is large.
+  std::unique_ptr<body_room::part> unread_;
   std::shared_ptr<http::response<http::empty_body>> head_;
   std::shared_ptr<http::response_serializer<http::empty_body>> serializer_;
   /// Set once the socket is a WebSocket.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,8 @@ struct http_call {
   caller who;
   /// Monotonic nanoseconds when the first byte of the request was read.
   int64_t received = 0;
+  /// What the body takes of the room for bodies, where it is large.
+  std::shared_ptr<void> room;
 };
 
 /// A whole answer. `headers` come besides the ones every answer has.

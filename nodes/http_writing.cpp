@@ -1,5 +1,6 @@
 // What a socket writes: whole answers, and streams piece by piece.
 #include "nodes/http_session_impl.hpp"
+#include "nodes/json_output.hpp"
 
 namespace sotto {
 
@@ -34,6 +35,12 @@ void http_session::respond(http_answer answer) {
 void http_session::send(http_answer answer) {
   if (!busy_ || closed_)
     return;
+  if (!has_room_unread(answer.body.size()) && may_ask_again())
+    answer = error_answer({sotto::ec::overloaded,
+                           "more waits to be read by clients than the node has room for; ask again "
+                           "later, or for less",
+                           {},
+                           1});
   auto response = std::make_shared<http::response<http::string_body>>();
   set_head(*response, answer, also_, keep_alive_);
   response->body() = std::move(answer.body);
@@ -46,8 +53,26 @@ void http_session::send(http_answer answer) {
       [self = shared_from_this(), response](error_code ec, size_t) { self->answered(ec); });
 }
 
+/// Whether an answer that is not told changes nothing.
+bool http_session::may_ask_again() const {
+  auto& request = parser_->get();
+  auto path = request.target().substr(0, request.target().find('?'));
+  return request.method() == http::verb::get || path == "/v1/memories/search"
+         || path == "/v1/embeddings" || path == "/v1/emotions";
+}
+
+/// For so much that its client has not read.
+bool http_session::has_room_unread(size_t bytes) {
+  if (bytes <= body_room::part::free && !unread_)
+    return true;
+  if (!unread_)
+    unread_ = std::make_unique<body_room::part>(gate_->answers, tenant_number(who_.tenant));
+  return unread_->hold(bytes);
+}
+
 void http_session::answered(error_code ec) {
   busy_ = false;
+  unread_.reset();
   if (!ec && linger_ && !closed_)
     return linger();
   if (ec || closed_)
@@ -121,7 +146,7 @@ void http_session::add_piece(std::string bytes) {
   if (!streaming_ || closed_)
     return;
   unsent_ += bytes;
-  if (unsent_.size() > limits_.max_unsent)
+  if (unsent_.size() > limits_.max_unsent || !has_room_unread(unsent_.size() + sending_.size()))
     return finish(); // too slow a reader
   write_pieces();
 }
@@ -159,6 +184,8 @@ void http_session::wrote_piece(error_code ec) {
   if (ec)
     return finish();
   stream_.expires_never();
+  sending_.clear();
+  has_room_unread(unsent_.size()); // less than there was
   write_pieces();
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include <emmintrin.h>
 #include <nlohmann/json.hpp>
 #include <rapidjson/writer.h>
 #include <utf8.h>
@@ -50,10 +51,8 @@ public:
     comma_ = false;
   }
   void value(std::string_view x) {
-    unsigned all = 0;
-    for (auto c : x)
-      all |= classes[static_cast<unsigned char>(c)];
-    if (all > needs_utf8 || (all == needs_utf8 && !utf8::is_valid(x.begin(), x.end())))
+    auto all = classes_of(x);
+    if (all > needs_utf8 || (all == needs_utf8 && !is_utf8(x)))
       return by_library(x);
     end(quoted(next(x.size() + 2), x));
   }
@@ -111,6 +110,45 @@ private:
     }
     return x;
   }();
+
+  /// Of all bytes together, sixteen at a time.
+  static unsigned classes_of(std::string_view x) {
+    constexpr size_t lanes = 16;
+    constexpr char last_control = 0x1f;
+    auto escaped = _mm_setzero_si128(), any = escaped;
+    size_t i = 0;
+    for (; i + lanes <= x.size(); i += lanes) {
+      auto now = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x.data() + i));
+      auto control = _mm_cmpeq_epi8(_mm_min_epu8(now, _mm_set1_epi8(last_control)), now);
+      auto marks = _mm_or_si128(_mm_cmpeq_epi8(now, _mm_set1_epi8('"')),
+                                _mm_cmpeq_epi8(now, _mm_set1_epi8('\\')));
+      escaped = _mm_or_si128(escaped, _mm_or_si128(control, marks));
+      any = _mm_or_si128(any, now);
+    }
+    unsigned result = _mm_movemask_epi8(escaped) != 0 ? needs_escape : 0;
+    result |= _mm_movemask_epi8(any) != 0 ? needs_utf8 : 0; // the first bit of a byte is set
+    for (; i < x.size(); ++i)
+      result |= classes[static_cast<unsigned char>(x[i])];
+    return result;
+  }
+
+  /// The library looks at what is not ASCII only: that is a quotation mark now and then.
+  static bool is_utf8(std::string_view x) {
+    constexpr unsigned char first_of_three = 0xe0, first_of_four = 0xf0;
+    for (size_t i = 0; i < x.size();) {
+      auto c = static_cast<unsigned char>(x[i]);
+      if (c < 0x80) {
+        ++i;
+        continue;
+      }
+      auto size = c >= first_of_four ? 4U : c >= first_of_three ? 3U : 2U;
+      auto one = x.substr(i, size);
+      if (one.size() < size || !utf8::is_valid(one.begin(), one.end()))
+        return false;
+      i += size;
+    }
+    return true;
+  }
 
   /// Where rapidjson writes to.
   struct stream {

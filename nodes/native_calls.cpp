@@ -103,7 +103,7 @@ json described(const memory_write& x, failure& why) {
 } // namespace
 
 failure check_call(turn_request& x, const surface& with, const std::string& tenant,
-                   const std::string& trace) {
+                   const std::string& nobodys) {
   auto why =
       first({owner(x.owner, tenant, false), text(x.text, "text", with.limits.max_text, true),
              text(x.conversation, "conversation", max_name_bytes),
@@ -125,7 +125,7 @@ failure check_call(turn_request& x, const surface& with, const std::string& tena
   if (x.speaker.empty())
     x.speaker = x.owner.owner.empty() ? "user" : x.owner.owner;
   if (x.owner.owner.empty())
-    x.conversation = trace;
+    x.conversation = nobodys;
   else if (x.conversation.empty())
     x.conversation = x.owner.owner;
   return {};

@@ -7,9 +7,9 @@
 /// whatever the frontend wrote there, and what is not a frontend's to say is taken out.
 namespace sotto {
 
-/// `trace` names the conversation of a turn that is not remembered.
+/// `nobodys` names the conversation of a turn of nobody.
 failure check_call(turn_request& x, const surface& with, const std::string& tenant,
-                   const std::string& trace);
+                   const std::string& nobodys);
 failure check_call(memory_query& x, const std::string& tenant);
 failure check_call(memory_write& x, const std::string& tenant);
 failure check_call(memory_page_query& x, const std::string& tenant);

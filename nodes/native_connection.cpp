@@ -179,16 +179,20 @@ void native_connection_state::token(uint64_t number, stream_piece piece) {
 }
 
 void native_connection_state::resumed(uint64_t number, bool recovered) {
-  if (running_.contains(number))
-    tell(number, native_resumed{recovered});
+  auto at = running_.find(number);
+  if (at == running_.end())
+    return;
+  at->second.pacer.begin(recovered ? at->second.resume : 0);
+  tell(number, native_resumed{recovered});
 }
 
 void native_connection_state::completed(uint64_t number, turn_reply reply) {
   auto at = running_.find(number);
   if (at == running_.end())
     return;
-  if (auto piece = at->second.pacer.last())
-    tell(number, std::move(*piece), at->second.level);
+  auto& x = at->second;
+  if (auto piece = x.stream ? x.pacer.last(reply.text) : std::nullopt)
+    tell(number, std::move(*piece), x.level);
   end(number, std::move(reply));
 }
 

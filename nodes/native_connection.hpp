@@ -97,6 +97,9 @@ private:
     owner_key owner;
     std::string conversation;
     token_pacer pacer;
+    bool stream = false;
+    /// From which byte on the text was asked for.
+    uint64_t resume = 0;
   };
 
   // Who it is, native_hello.cpp

@@ -1,7 +1,10 @@
 // FRONTEND: each kind of call.
+#include <algorithm>
+
 #include "nodes/forget_user.hpp"
 #include "nodes/native_calls.hpp"
 #include "nodes/native_connection.hpp"
+#include "nodes/nobody.hpp"
 
 namespace sotto {
 
@@ -44,7 +47,7 @@ void native_connection_state::serve(call& x) {
     return !why;
   };
   if (auto* turn = std::get_if<turn_request>(&x.body)) {
-    if (good(check_call(*turn, parts_->to->with, tenant, trace_id(x.ctx))))
+    if (good(check_call(*turn, parts_->to->with, tenant, nobodys_conversation(*turn, x.ctx))))
       say(x, *turn);
   } else if (auto* query = std::get_if<memory_query>(&x.body)) {
     if (good(check_call(*query, tenant)))
@@ -85,6 +88,8 @@ void native_connection_state::say(call& x, turn_request& turn) {
   auto& running = running_[x.number];
   running.owner = turn.owner;
   running.conversation = turn.conversation;
+  running.stream = turn.stream;
+  running.resume = static_cast<uint64_t>(std::max<int64_t>(0, turn.resume_from));
   running.home = parts_->to->turns_of();
   // All at one level, so that turns of one conversation cannot overtake each other on the way.
   auto on_the_way = self_->child(x.ctx);

@@ -255,7 +255,8 @@ private:
       published->left(level, admission_metrics::way::early);
       to->metrics.answered(route::chat, 429, 0);
     };
-    gateway_->admission = frame_.keep(system_->spawn(admission, std::move(parts)));
+    gateway_->admission =
+        frame_.keep_vital(system_->spawn(admission, std::move(parts)), "admission");
     return std::make_shared<refusal_gate>(reactor_.io(), gateway_->load,
                                           with_.admission.hold_refusals, refused);
   }
@@ -341,7 +342,7 @@ private:
     senses_.stop();
     places_.reset();
     writer_ = store_writer_actor{};
-    reader_ = store_reader_actor{};
+    reader_ = part_reader_actor{};
     owners_ = owner_list_actor{};
     gateway_.reset();
     system_.reset();
@@ -361,7 +362,7 @@ private:
   reactor reactor_;
   node_frame frame_{with_, reactor_};
   store_writer_actor writer_;
-  store_reader_actor reader_;
+  part_reader_actor reader_;
   owner_list_actor owners_;
   partition_host_actor host_;
   std::shared_ptr<gateway_handles> gateway_;

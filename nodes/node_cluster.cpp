@@ -121,7 +121,7 @@ failure node_cluster::open(node_frame& in, gateway_handles& to) {
   ways.partitions = with_.node.partitions;
   ways.gate = [&to] { return turn_gate_actor{to.admission}; };
   ways.lease = serving_;
-  route_ = in.keep(in.system->spawn(route, std::move(ways)));
+  route_ = in.keep_vital(in.system->spawn(route, std::move(ways)), "route");
   to.turns = route_;
   to.partitions.fill(with_.node.partitions, route_, serving_);
   to.unready = joining;

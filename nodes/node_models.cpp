@@ -11,7 +11,8 @@ namespace sotto {
 void start_models(node_frame& in, gateway_handles& to) {
   auto local = in.keep(in.system->spawn(builtin));
   if (!has_role(in.with.cluster, "llm")) {
-    to.llm_route = in.keep(in.system->spawn(llm_route, in.with.link, in.with.llm, local));
+    to.llm_route =
+        in.keep_vital(in.system->spawn(llm_route, in.with.link, in.with.llm, local), "llm_route");
     to.llm = to.llm_route;
     return;
   }
@@ -22,7 +23,9 @@ void start_models(node_frame& in, gateway_handles& to) {
                        : caf::expected<std::shared_ptr<http_link>>{server.error()};
     return system.spawn(llm_connection, with, *link);
   };
-  to.llm = in.keep(in.system->spawn(llm_scheduler, in.with.llm, local, connect_function{connect}));
+  to.llm =
+      in.keep_vital(in.system->spawn(llm_scheduler, in.with.llm, local, connect_function{connect}),
+                    "llm_scheduler");
 }
 
 } // namespace sotto

@@ -58,7 +58,8 @@ void put_details(json_text&, const completion&) {}
 
 template <class Reply>
 std::string whole(const Reply& reply, const std::string& trace, int64_t created) {
-  json_text to;
+  constexpr size_t usual = 3072; // bytes
+  json_text to{usual};
   begin_frame(to, "chat.completion", reply.model, trace, created);
   put_choice(to, "message", "assistant", &reply.text, &reply.finish_reason);
   put_usage(to, reply.usage);

@@ -27,8 +27,11 @@ std::optional<frontend_format> choose(boost::beast::string_view offered) {
 } // namespace
 
 websocket_session::websocket_session(client_stream stream, const gateway_options& limits,
-                                     std::shared_ptr<void> place)
-    : stream_(std::move(stream)), limits_(limits), place_(std::move(place)) {}
+                                     std::shared_ptr<void> place,
+                                     std::unique_ptr<body_room::part> room,
+                                     std::unique_ptr<body_room::part> unread)
+    : stream_(std::move(stream)), limits_(limits), place_(std::move(place)), room_(std::move(room)),
+      unread_(std::move(unread)) {}
 
 void websocket_session::start(http::request<http::string_body> upgrade, socket_events events) {
   upgrade_ = std::move(upgrade);
@@ -73,22 +76,47 @@ void websocket_session::refuse() {
 }
 
 void websocket_session::read() {
-  stream_.async_read(buffer_, [self = shared_from_this()](error_code ec, size_t) {
-    if (ec)
-      return self->finish();
-    auto bytes = boost::beast::buffers_to_string(self->buffer_.data());
-    self->buffer_.consume(self->buffer_.size());
-    if (self->buffer_.capacity() > kept_buffer)
-      self->buffer_.shrink_to_fit();
-    ++self->given_;
-    self->given_bytes_ += bytes.size();
-    self->events_.frame(std::move(bytes));
-    self->read_on();
-  });
+  stream_.async_read_some(buffer_, 0,
+                          [self = shared_from_this()](error_code ec, size_t) { self->got(ec); });
+}
+
+void websocket_session::got(error_code ec) {
+  if (ec || closed_)
+    return finish();
+  no_room_ = !has_room();
+  if (!stream_.is_message_done()) {
+    // Others may be in the middle of a message too: to wait for them could take for ever.
+    if (no_room_ && given_bytes_ == 0)
+      return shut(websocket::close_code::try_again_later,
+                  "more is being sent to the node than it has room for");
+    return read_on();
+  }
+  auto bytes = boost::beast::buffers_to_string(buffer_.data());
+  buffer_.consume(buffer_.size());
+  if (buffer_.capacity() > kept_buffer)
+    buffer_.shrink_to_fit();
+  ++given_;
+  given_bytes_ += bytes.size();
+  events_.frame(std::move(bytes));
+  read_on();
+}
+
+bool websocket_session::has_room() {
+  auto bytes = given_bytes_ + buffer_.size();
+  if (bytes <= body_room::part::free && !counted_)
+    return true;
+  counted_ = bytes > body_room::part::free;
+  return room_->hold(bytes);
+}
+
+void websocket_session::recount() {
+  if (!closed_)
+    has_room();
 }
 
 bool websocket_session::too_much_given() const {
-  return given_ >= most_given || given_bytes_ > limits_.max_unread;
+  return given_ >= most_given || given_bytes_ > limits_.max_unread
+         || (no_room_ && given_bytes_ > 0);
 }
 
 void websocket_session::read_on() {
@@ -110,6 +138,8 @@ void websocket_session::resume() {
 void websocket_session::taken(size_t frames, size_t bytes) {
   given_ -= frames;
   given_bytes_ -= bytes;
+  if (counted_)
+    boost::asio::post(stream_.get_executor(), [self = shared_from_this()] { self->recount(); });
   if (!too_much_given() && held_.exchange(false))
     boost::asio::post(stream_.get_executor(), [self = shared_from_this()] { self->resume(); });
 }
@@ -121,7 +151,9 @@ void websocket_session::frame(std::string bytes) {
                       if (self->last_ || self->closing_ || self->closed_)
                         return;
                       self->unsent_.push_back(std::move(bytes));
-                      if (self->unsent_bytes_ > self->limits_.max_unsent)
+                      auto waits = self->unsent_bytes_.load();
+                      if (waits > self->limits_.max_unsent
+                          || (waits > body_room::part::free && !self->unread_->hold(waits)))
                         return self->shut(socket_code::slow_reader, "too much waits to be read");
                       if (!self->writing_)
                         self->write();
@@ -142,8 +174,10 @@ void websocket_session::write() {
                         self->writing_ = false;
                         if (ec)
                           return self->finish();
-                        self->unsent_bytes_ -= self->unsent_.front().size();
+                        auto before = self->unsent_bytes_.fetch_sub(self->unsent_.front().size());
                         self->unsent_.pop_front();
+                        if (before > body_room::part::free && self->unread_)
+                          self->unread_->hold(self->unsent_bytes_);
                         self->write();
                       });
 }
@@ -187,6 +221,8 @@ void websocket_session::finish() {
   boost::beast::get_lowest_layer(stream_).close();
   if (limit_)
     limit_->cancel();
+  room_.reset();
+  unread_.reset();
   auto kept = std::exchange(kept_, nullptr);
   auto events = std::exchange(events_, {});
   if (events.closed)

@@ -19,7 +19,8 @@ class websocket_session final : public reply_channel,
 public:
   /// `place` counts the socket while it is open.
   websocket_session(client_stream stream, const gateway_options& limits,
-                    std::shared_ptr<void> place);
+                    std::shared_ptr<void> place, std::unique_ptr<body_room::part> room,
+                    std::unique_ptr<body_room::part> unread);
 
   /// Accepts the upgrade with the first subprotocol that both sides know; refuses it with 400
   /// where there is none.
@@ -43,6 +44,9 @@ public:
 private:
   void refuse();
   void read();
+  void got(error_code ec);
+  bool has_room();
+  void recount();
   void read_on();
   void resume();
   bool too_much_given() const;
@@ -57,6 +61,11 @@ private:
   boost::beast::websocket::stream<client_stream, false> stream_;
   const gateway_options& limits_;
   std::shared_ptr<void> place_;
+  /// What was read of a message and what waits in CONNECTION take of the room for bodies. Of the
+  /// reactor's thread.
+  std::unique_ptr<body_room::part> room_;
+  /// What waits to be read by the client likewise.
+  std::unique_ptr<body_room::part> unread_;
   http::request<http::string_body> upgrade_;
   socket_events events_;
   boost::beast::flat_buffer buffer_;
@@ -66,6 +75,8 @@ private:
   std::atomic<size_t> given_bytes_{0};
   /// Reading stands still until CONNECTION has taken what it was given.
   std::atomic<bool> held_{false};
+  /// Something is held in `room_`; there was no more.
+  std::atomic<bool> counted_{false}, no_room_{false};
   /// This object while it is held: no read under way keeps it.
   std::shared_ptr<websocket_session> kept_;
   std::unique_ptr<boost::asio::steady_timer> limit_;

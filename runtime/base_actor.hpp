@@ -1,5 +1,6 @@
 #pragma once
 
+#include <exception>
 #include <mutex>
 
 #include <caf/event_based_actor.hpp>
@@ -22,6 +23,18 @@ void refuse(caf::mailbox_element& x, failure why);
 /// The verb of a message (its first atom after the context), 0 if it has none.
 uint64_t verb_of(const caf::mailbox_element& x);
 
+/// Whether `x` is a `cancel` of the turn or generation that `y` asks for.
+bool cancels(caf::mailbox_element& x, caf::mailbox_element& y);
+
+/// What a handler threw, without its words: they may be a user's.
+struct handler_failure {};
+
+/// Counts and logs that a handler of an actor of this type threw what is being caught.
+void note_failure(node_services& services, const char* actor, uint64_t verb) noexcept;
+
+/// What is told to who waits for a message whose handler threw.
+failure failed_within(const char* actor);
+
 /// The base of all actors: a bounded mailbox of five levels on top of CAF's, in which a message
 /// waits by the level of its context; messages that are late are refused instead of served; every
 /// message is recorded. Urgent messages, responses and CAF's own pass at once and are never
@@ -29,6 +42,12 @@ uint64_t verb_of(const caf::mailbox_element& x);
 ///
 /// Each waiting message is announced by a token in CAF's mailbox; a token serves whichever message
 /// is the best by then.
+///
+/// A `cancel` is urgent and passes what waits: what it is about is taken out of the levels. It was
+/// sent before by the same sender, so that it is there or was served.
+///
+/// Where a handler throws, who waits for the message is told (`ec::internal`), and it is counted
+/// and logged. Then the actor ends, unless it is one that goes on (`lasting_actor`).
 template <class Base>
 class base_actor : public Base {
 public:
@@ -95,6 +114,8 @@ public:
   caf::invoke_message_result consume(caf::mailbox_element& x) override {
     serving_ = this;
     if (!is_token(x)) {
+      if (verb_of(x) == atom::cancel::uint_value())
+        withdraw(x);
       auto result = observe(x, 0, 0);
       forget_answers();
       return result;
@@ -130,6 +151,10 @@ public:
     return Base::cleanup(std::move(reason), host);
   }
 
+protected:
+  /// A handler threw, and it was told: whether the actor can go on.
+  virtual bool mended() { return false; }
+
 private:
   static constexpr auto serve = caf::atom("serve");
 
@@ -150,13 +175,13 @@ private:
 
   caf::invoke_message_result observe(caf::mailbox_element& x, int64_t enqueued, size_t behind) {
     if (x.content().empty() || !x.content().template match_element<context>(0))
-      return Base::consume(x);
+      return handle(x, nullptr);
     message_record record;
     describe(record, x, enqueued);
     clock_ = std::max(clock_, record.ctx.clock) + 1;
     record.started = nanos();
     record.waiting = static_cast<uint32_t>(behind);
-    auto result = Base::consume(x);
+    auto result = handle(x, &record);
     record.ended = nanos();
     if (result != caf::invoke_message_result::consumed)
       record.ended_as = outcome::failed;
@@ -164,13 +189,54 @@ private:
     return result;
   }
 
+  caf::invoke_message_result handle(caf::mailbox_element& x, message_record* record) {
+    // A promise takes both out of the message.
+    auto request = x.mid;
+    auto asker = request.is_request() ? x.sender : nullptr;
+    try {
+      return Base::consume(x);
+    } catch (...) {
+      note_failure(services_, this->name(), verb_of(x));
+      if (asker)
+        asker->enqueue(nullptr, request.response_id(),
+                       caf::make_message(to_error(failed_within(this->name()))), nullptr);
+      else
+        refuse(x, failed_within(this->name()));
+      // Whoever ends an actor means it.
+      if (record)
+        record->ended_as = outcome::failed;
+      if (x.content().template match_elements<caf::exit_msg>() || !mended()) {
+        if (record)
+          services_.flows.record(*record);
+        throw handler_failure{};
+      }
+      return caf::invoke_message_result::consumed;
+    }
+  }
+
+  /// Takes out what waits and is cancelled by `x`.
+  void withdraw(caf::mailbox_element& x) {
+    std::optional<entry> found;
+    {
+      std::lock_guard guard{mutex_};
+      found = waiting_.take_if([&](entry& y) { return cancels(x, *y.message); });
+    }
+    if (found)
+      note(*found->message, outcome::refused, found->enqueued);
+  }
+
   void bounce(caf::mailbox_element& x, outcome how, int64_t enqueued, failure why) {
+    note(x, how, enqueued);
+    refuse(x, std::move(why));
+  }
+
+  /// Records what is not served.
+  void note(caf::mailbox_element& x, outcome how, int64_t enqueued) {
     message_record record;
     describe(record, x, enqueued);
     record.started = record.ended = nanos();
     record.ended_as = how;
     services_.flows.record(record);
-    refuse(x, std::move(why));
   }
 
   void describe(message_record& record, caf::mailbox_element& x, int64_t enqueued) {

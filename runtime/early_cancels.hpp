@@ -8,9 +8,9 @@
 
 namespace sotto {
 
-/// Cancels that found nothing to cancel. They are control and pass what waits in a mailbox: what
-/// they are about may be still to come, and nobody waits for it then. The latest are remembered;
-/// most are about what was answered meanwhile and never come to use.
+/// Cancels that found nothing to cancel, where it may come back from another actor: nobody waits
+/// for it then. (What waits in the mailbox of whoever gets the cancel, `base_actor` takes out.) The
+/// latest are remembered; most are about what was answered meanwhile and never come to use.
 class early_cancels {
 public:
   /// `client` and `ticket` name a call that was not found, and no other ever.

@@ -21,7 +21,7 @@ public:
   explicit postgres_view(std::shared_ptr<postgres_shared> shared);
 
   failure open();
-  caf::expected<memory_write> load(const owner_key& owner) override;
+  caf::expected<memory_write> load_part(const owner_key& owner, uint64_t after) override;
   caf::expected<std::vector<spoken_lines>> spoken(const spoken_by& what) override;
   caf::expected<std::vector<owner_vectors>> owners(const owner_key& after, size_t limit) override;
   caf::expected<std::vector<std::string>> spaces() override;
@@ -29,6 +29,7 @@ public:
   failure maintain() override;
 
 private:
+  static failure prepare(postgres::connection& db);
   /// Queues what `ask` does and collects it, again while the connection is lost and there is time.
   template <class Ask>
   caf::expected<std::vector<postgres::result>> collected(Ask ask);

@@ -42,6 +42,17 @@ public:
     return result;
   }
 
+  /// Takes out the first item that `matches` holds for. Linear.
+  template <class F>
+  std::optional<T> take_if(F matches) {
+    if (!rest_)
+      return lone_ && matches(one_) ? pop() : std::nullopt;
+    auto result = rest_->take_if(matches);
+    if (rest_->empty())
+      rest_.reset();
+    return result;
+  }
+
 private:
   T one_{};
   std::unique_ptr<level_queue<T>> rest_;

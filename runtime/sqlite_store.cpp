@@ -200,6 +200,7 @@ std::vector<failure> sqlite_store::apply(std::span<const store_write> writes) {
 
 sqlite_store::outcome sqlite_store::attempt(std::span<const store_write> writes,
                                             std::vector<failure>& results, bool guarded) {
+  { std::lock_guard pass{shared_->turnstile}; }
   if (auto code = begin_.run(); code != SQLITE_OK)
     return fail(code);
   drop_remains();

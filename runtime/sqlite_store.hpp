@@ -24,7 +24,8 @@ namespace sotto {
 ///
 /// `secure_delete` is ON (not FAST, which leaves the content of freed pages) and pages go to the
 /// file through `scrubbing_vfs`: of what was removed no byte stays in the database, and the log,
-/// which still has it, is truncated by the next `maintain`, `close` or open.
+/// which still has it, is truncated by the next `maintain`, `close` or open; `maintain` fails where
+/// a reader of another program has kept it from that for long.
 caf::expected<std::unique_ptr<store>> open_sqlite_store(store_options options);
 
 } // namespace sotto

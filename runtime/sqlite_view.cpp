@@ -18,7 +18,7 @@ namespace {
 constexpr auto find_owner = "SELECT number FROM owners WHERE tenant = ? AND owner = ?";
 constexpr auto find_memories = "SELECT seq, id, text, speaker, conversation, metadata, created, "
                                "own, iif(space = ?, vector, NULL), author FROM memories "
-                               "WHERE owner = ? ORDER BY seq";
+                               "WHERE owner = ? AND seq > ? ORDER BY seq LIMIT ?";
 constexpr auto find_turns = "SELECT conversation, key, text_hash, reply, created, details "
                             "FROM turns WHERE owner = ? ORDER BY created";
 constexpr auto find_summaries = "SELECT conversation, text, upto FROM summaries WHERE owner = ?";
@@ -50,6 +50,11 @@ constexpr uint64_t little = 1 << 20;
 /// Longest wait for a running commit, and with further ones shut out for readers, to do that; at
 /// last: once the log is too large.
 constexpr caf::timespan most_shut_out = 100ms, most_shut_out_at_last = 1s;
+
+/// So often in a row a reader may keep what was removed from being cleaned before it is told of.
+/// Between two tries `maintain` is called twice as often each time, up to the last: every try shuts
+/// out commits, and a reader of another program may stay for long.
+constexpr int most_unclean = 6, longest_rest = 40;
 
 /// Between two tries for a lock, until `short_waits` have passed, and later.
 constexpr caf::timespan short_wait = 250us, short_waits = 200ms, long_wait = 10ms;
@@ -98,7 +103,7 @@ void wait_promptly(sqlite::connection& db, caf::timespan most) {
         std::this_thread::sleep_for(before < short_waits / short_wait ? short_wait : long_wait);
         return 1;
       },
-      reinterpret_cast<void*>(tries));
+      reinterpret_cast<void*>(tries)); // NOLINT(performance-no-int-to-ptr): it is never followed
 }
 
 int truncate_log(sqlite::connection& db) {
@@ -127,21 +132,21 @@ failure sqlite_view::open() {
   return code == SQLITE_OK ? failure{} : db_.explain(code);
 }
 
-caf::expected<memory_write> sqlite_view::load(const owner_key& owner) {
+caf::expected<memory_write> sqlite_view::load_part(const owner_key& owner, uint64_t after) {
   memory_write result;
   result.owner = owner;
   // One transaction over all statements: the owner cannot be forgotten and its number given to
   // another in between.
   if (auto code = db_.exec("BEGIN"); code != SQLITE_OK)
     return to_error(db_.explain(code));
-  auto why = read(result);
+  auto why = read(result, after);
   db_.exec("ROLLBACK");
   if (why)
     return to_error(why);
   return result;
 }
 
-failure sqlite_view::read(memory_write& result) {
+failure sqlite_view::read(memory_write& result, uint64_t after) {
   reset_later owner_guard{owner_};
   owner_.bind(1, result.owner.tenant);
   owner_.bind(2, result.owner.owner);
@@ -151,18 +156,20 @@ failure sqlite_view::read(memory_write& result) {
   if (code != SQLITE_ROW)
     return db_.explain(code);
   auto number = owner_.number(0);
-  code = read_memories(number, result);
-  if (code == SQLITE_DONE)
+  code = read_memories(number, result, after);
+  if (code == SQLITE_DONE && after == 0)
     code = read_turns(number, result);
-  if (code == SQLITE_DONE)
+  if (code == SQLITE_DONE && after == 0)
     code = read_summaries(number, result);
   return code == SQLITE_DONE ? failure{} : db_.explain(code);
 }
 
-int sqlite_view::read_memories(int64_t number, memory_write& result) {
+int sqlite_view::read_memories(int64_t number, memory_write& result, uint64_t after) {
   reset_later guard{memories_};
   memories_.bind(1, shared_->space);
   memories_.bind(2, number);
+  memories_.bind(3, static_cast<int64_t>(after));
+  memories_.bind(4, static_cast<int64_t>(part_rows));
   int code = SQLITE_DONE;
   while ((code = memories_.step()) == SQLITE_ROW) {
     auto blob = memories_.blob(8);
@@ -269,10 +276,10 @@ caf::expected<std::vector<std::string>> sqlite_view::spaces() {
 
 failure sqlite_view::maintain() {
   auto& options = shared_->options;
-  auto erased = shared_->erased.exchange(false);
+  auto erased = shared_->erased && !rests() && shared_->erased.exchange(false);
   auto bytes = shared_->log_bytes.load();
   if (bytes < options.checkpoint_bytes && !erased)
-    return {};
+    return unclean_ >= most_unclean ? unclean_why_ : failure{};
   shared_->cleanings_begun += erased ? 1 : 0;
   uint64_t left = 0;
   auto code = move_log(left);
@@ -285,9 +292,25 @@ failure sqlite_view::maintain() {
     told = (code & 0xff) != SQLITE_BUSY;
   }
   shared_->cleanings_ended += erased ? 1 : 0;
-  if (erased && code != SQLITE_OK)
-    shared_->erased = true;
-  return code == SQLITE_OK || !told ? failure{} : db_.explain(code);
+  if (erased)
+    cleaned(code);
+  if (code != SQLITE_OK && told)
+    return db_.explain(code);
+  return unclean_ >= most_unclean ? unclean_why_ : failure{};
+}
+
+bool sqlite_view::rests() {
+  return rest_ > 0 && rest_-- > 0;
+}
+
+void sqlite_view::cleaned(int code) {
+  if (code == SQLITE_OK) {
+    unclean_ = 0;
+    return;
+  }
+  shared_->erased = true;
+  rest_ = std::min(1 << std::min(unclean_++, most_unclean), longest_rest);
+  unclean_why_ = db_.explain(code);
 }
 
 int sqlite_view::move_log(uint64_t& left) {
@@ -314,6 +337,7 @@ int sqlite_view::move_log(uint64_t& left) {
 int sqlite_view::finish_log(bool erased, caf::timespan most) {
   // Only where something was removed is the file cut: that takes the disk 50 ms and more, with all
   // commits waiting, and a log in place of an old one needs no new room on the disk.
+  std::lock_guard first{shared_->turnstile};
   wait_promptly(db_, std::min(most, shared_->options.busy_timeout));
   auto code = erased ? truncate_log(db_)
                      : sqlite3_wal_checkpoint_v2(db_.handle(), nullptr, SQLITE_CHECKPOINT_FULL,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <mutex>
 
 #include "config/store_options.hpp"
 #include "runtime/sqlite.hpp"
@@ -26,6 +27,10 @@ struct sqlite_shared {
   /// its cache when these differ, or have changed.
   std::atomic<uint64_t> cleanings_begun{0};
   std::atomic<uint64_t> cleanings_ended{0};
+  /// Every commit passes here before it asks for SQLite's lock, and whoever finishes the log stays
+  /// here until it is done. SQLite gives its lock to who asks at the right moment: commits that
+  /// never pause would leave none.
+  std::mutex turnstile;
 };
 
 /// Settings of every connection to the store.
@@ -44,7 +49,7 @@ public:
   explicit sqlite_view(std::shared_ptr<sqlite_shared> shared) : shared_(std::move(shared)) {}
 
   failure open();
-  caf::expected<memory_write> load(const owner_key& owner) override;
+  caf::expected<memory_write> load_part(const owner_key& owner, uint64_t after) override;
   caf::expected<std::vector<spoken_lines>> spoken(const spoken_by& what) override;
   caf::expected<std::vector<owner_vectors>> owners(const owner_key& after, size_t limit) override;
   caf::expected<std::vector<std::string>> spaces() override;
@@ -56,13 +61,22 @@ private:
   int move_log(uint64_t& left);
   /// Moves the rest with commits shut out, so that the next one starts the log anew.
   int finish_log(bool erased, caf::timespan most);
-  failure read(memory_write& result);
-  int read_memories(int64_t number, memory_write& result);
+  /// Whether the log is not cleaned this time, as a reader kept it from that before.
+  bool rests();
+  /// The log was cleaned of what was removed, or not (SQLite's code).
+  void cleaned(int code);
+  failure read(memory_write& result, uint64_t after);
+  int read_memories(int64_t number, memory_write& result, uint64_t after);
   int read_turns(int64_t number, memory_write& result);
   int read_summaries(int64_t number, memory_write& result);
   int read_spoken(int64_t number, const std::string& author, std::vector<uint64_t>& result);
 
   std::shared_ptr<sqlite_shared> shared_;
+  /// Tries in a row to clean the log of what was removed that a reader kept from it.
+  int unclean_ = 0;
+  /// Calls of `maintain` until it is tried again.
+  int rest_ = 0;
+  failure unclean_why_;
   // The connection goes last: statements must be gone before it.
   sqlite::connection db_;
   sqlite::statement owner_;

@@ -7,6 +7,7 @@
 #include <caf/expected.hpp>
 
 #include "messages/error.hpp"
+#include "messages/parts.hpp"
 #include "messages/reembed.hpp"
 #include "messages/store.hpp"
 
@@ -17,12 +18,17 @@ class store_view {
 public:
   virtual ~store_view() = default;
 
-  /// Everything of an owner in order of `seq`, as of the last commit; nothing for an unknown
-  /// owner. `vectors` is as long as `memories`, an element is empty where none is stored; so are
-  /// `authors`, which are empty where the owner is no group. Fails
-  /// with `ec::storage_failed`, or with `ec::unavailable` where the database is gone; so do the
-  /// others.
-  virtual caf::expected<memory_write> load(const owner_key& owner) = 0;
+  /// The first memories of an owner behind the place `after`, in order of `seq`, as of the last
+  /// commit: `part_rows` of them, or all that there are; nothing for an unknown owner. The part
+  /// from the start (`after` 0) has the owner's turns and summaries too. `vectors` is as long as
+  /// `memories`, an element is empty where none is stored; so are `authors`, which are empty where
+  /// the owner is no group. Fails with `ec::storage_failed`, or with `ec::unavailable` where the
+  /// database is gone; so do the others.
+  virtual caf::expected<memory_write> load_part(const owner_key& owner, uint64_t after) = 0;
+
+  /// Everything of an owner. Nobody may write to the owner meanwhile: its parts are of different
+  /// commits.
+  caf::expected<memory_write> load(const owner_key& owner);
 
   /// What a user said in the groups of a partition, what was answered, and what the companion said
   /// of its own accord after it; by group, as of the last commit. Reads the lines of those groups.

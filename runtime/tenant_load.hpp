@@ -51,6 +51,14 @@ public:
     active_.store(static_cast<uint32_t>(counts_.size()), std::memory_order_relaxed);
   }
 
+  void clear() {
+    for (auto& [tenant, x] : counts_)
+      if (auto* at = find(tenant))
+        put(*at, {});
+    counts_.clear();
+    active_.store(0, std::memory_order_relaxed);
+  }
+
   /// The same as `ahead`, exactly.
   uint32_t counted(uint64_t tenant, priority level) const {
     auto at = counts_.find(tenant);

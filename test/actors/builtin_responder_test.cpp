@@ -1,4 +1,5 @@
 #include "actors/builtin_responder.hpp"
+#include "actors/prompt.hpp"
 #include "test/fixture.hpp"
 
 using namespace sotto;
@@ -31,6 +32,8 @@ TEST_CASE("the builtin responder answers a question from what it recalls") {
   CHECK(reply.text.find("3 May") != std::string::npos);
   CHECK(reply.model == "builtin");
   CHECK(reply.usage.prompt == 7);
+  x.memories = to_answer_from(x.memories); // all that a session gives
+  CHECK(respond(x).text == reply.text);
 }
 
 TEST_CASE("the builtin responder says when it does not remember") {

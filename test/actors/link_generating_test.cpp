@@ -194,3 +194,18 @@ TEST_CASE("a generation that waits for the window goes when there is credit", "[
   x.f.run();
   CHECK(x.model.asked.size() == 2);
 }
+
+TEST_CASE("a generation whose time is over is cancelled at the other node", "[link]") {
+  generating_nodes x;
+  generation ask;
+  ask.deployments = {"one"};
+  caf::anon_send(x.f.a.llm_route, x.f.flow(priority::normal, 1s), atom::generate_v, x.client,
+                 uint64_t{1}, ask);
+  x.f.run();
+  REQUIRE(x.model.numbers.size() == 1);
+  for (int i = 0; i < 3; ++i)
+    x.f.pass(1s);
+  CHECK(x.out.failed.at(1).code == ec::timeout);
+  CHECK(x.model.cancelled == x.model.numbers);
+  CHECK(*x.f.b.generating == 0);
+}

@@ -281,3 +281,34 @@ TEST_CASE("listeners hear events of another node, each those it asked for", "[li
   tell(session_event::kind::message);
   CHECK(second.size() == 1);
 }
+
+TEST_CASE("a call whose time is over is cancelled at the other node", "[link]") {
+  link_fixture f;
+  f.b_owns_all();
+  f.b.world->answers = false;
+  f.ask_turn(1, "for long", "", false, priority::normal, 1s);
+  f.run();
+  REQUIRE(f.b.world->open.size() == 1);
+  f.pass(1s);
+  f.pass(1s);
+  f.pass(1s);
+  REQUIRE(f.failures().count(1) == 1);
+  CHECK(f.failures().at(1).code == ec::timeout);
+  REQUIRE(f.b.world->cancelled.size() == 1);
+  CHECK(f.b.world->cancelled[0].first == f.b.world->open[0].ticket);
+}
+
+TEST_CASE("what a node does for one that never asks again ends with its time", "[link]") {
+  link_options with;
+  with.call_timeout = 5s;
+  link_fixture f{1, with};
+  f.b_owns_all();
+  f.b.world->answers = false;
+  f.ask_turn(1, "for long", "", false, priority::normal, 1s);
+  f.run();
+  REQUIRE(f.b.world->open.size() == 1);
+  f.connection->stopped = true; // no word of it comes
+  for (int i = 0; i < 10; ++i)
+    f.pass(1s);
+  CHECK(f.b.world->cancelled.size() == 1);
+}

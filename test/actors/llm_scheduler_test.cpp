@@ -59,6 +59,16 @@ llm_client_actor::behavior_type listener(llm_client_actor::pointer, fake_provide
           }};
 }
 
+struct narrow_state {
+  static inline const char* name = "narrow";
+};
+
+/// The same, with the mailbox that our actors have.
+llm_client_actor::behavior_type narrow(actor_of<llm_client_actor, narrow_state>* self,
+                                       fake_providers* p) {
+  return listener(self, p);
+}
+
 struct scheduler_fixture : test::frozen_system {
   explicit scheduler_fixture(bool fallback = false, uint32_t concurrency = 2) {
     llm_options options;
@@ -381,4 +391,30 @@ TEST_CASE_METHOD(scheduler_fixture,
   CHECK(p.calls.empty());
   ask(2);
   CHECK(p.calls.size() == 1);
+}
+
+TEST_CASE_METHOD(scheduler_fixture, "where a mailbox is full no piece of a text is lost") {
+  services->mailbox_bound = 4;
+  auto to = spawn(narrow, &p);
+  generation x;
+  x.deployments = {"one"};
+  x.persona = "companion";
+  x.messages = {{"user", "hello"}};
+  x.stream = true;
+  caf::anon_send(home, flow(), atom::generate_v, to, uint64_t{1}, x);
+  run();
+  std::string whole;
+  for (int i = 0; i < 20; ++i) {
+    auto piece = std::to_string(i) + ' ';
+    whole += piece;
+    caf::anon_send<caf::message_priority::high>(p.calls.at(0).client, flow(), atom::token_v,
+                                                p.calls[0].number, piece);
+  }
+  completion done;
+  done.text = whole;
+  caf::anon_send<caf::message_priority::high>(p.calls.at(0).client, flow(), atom::completed_v,
+                                              p.calls[0].number, done);
+  run();
+  CHECK(p.tokens_of[1] == whole);
+  CHECK(p.completed.count(1) == 1);
 }

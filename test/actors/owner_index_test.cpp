@@ -1,5 +1,7 @@
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <map>
 #include <set>
 
 #include "actors/owner_index.hpp"
@@ -68,6 +70,18 @@ TEST_CASE("words of any bytes are counted as they are split") {
     size_t counted = 0;
     each_word(text, [&](std::string_view) { ++counted; });
     CHECK(count_words(text) == counted);
+  }
+}
+
+TEST_CASE("a text has the terms of its words, of any bytes and length") {
+  splitmix random{13};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string text(random() % (round % 100 == 0 ? 3000 : 90), ' ');
+    for (auto& c : text)
+      c = random() % 4 == 0 ? static_cast<char>(random()) : "'sS aZz09."[random() % 10];
+    std::vector<uint64_t> expected;
+    each_word(text, [&](std::string_view word) { add_terms(word, expected); });
+    REQUIRE(terms_of(text) == expected);
   }
 }
 
@@ -184,6 +198,117 @@ TEST_CASE("search equals a search of an index built anew, whatever was removed")
       for (auto& x : index.search(ask(random_text(random), 300)))
         CHECK(alive.contains(x.what.id));
   }
+}
+
+namespace {
+
+using scored = std::pair<std::string, float>;
+
+/// As `owner_index` describes its scores, row by row; `rows` in order of arrival.
+std::vector<scored> by_definition(const std::vector<memory>& rows,
+                                  const std::vector<std::vector<float>>& vectors,
+                                  const std::set<std::string>& removed, const memory_query& query) {
+  auto n = rows.size();
+  lexical_index words;
+  vector_rows meanings;
+  meanings.set_dimension(query.vector.size());
+  for (size_t i = 0; i < n; ++i) {
+    words.add(terms_of(rows[i].text));
+    meanings.add();
+    meanings.set(i, vectors[i]);
+  }
+  std::vector<float> said(n), meant(n), own(n);
+  auto most = words.score(terms_of(query.text), said);
+  CHECK(most == *std::max_element(said.begin(), said.end()));
+  meanings.multiply(query.vector, meant);
+  for (size_t i = 0; i < n; ++i)
+    if (!removed.contains(rows[i].id))
+      own[i] = (most > 0 ? said[i] / most : 0) + 0.7F * std::max(meant[i], 0.0F);
+  std::vector<scored> result;
+  for (size_t i = 0; i < n; ++i) {
+    // The lines of the same conversation, and where this one stands among them.
+    std::vector<size_t> lines;
+    for (size_t j = 0; j < n; ++j)
+      if (rows[j].conversation == rows[i].conversation)
+        lines.push_back(j);
+    auto place = std::find(lines.begin(), lines.end(), i) - lines.begin();
+    auto total = own[i];
+    for (auto away : {-2, -1, 1, 2})
+      if (auto at = place + away; at >= 0 && at < std::ssize(lines))
+        total += (std::abs(away) == 1 ? 0.35F : 0.15F) * own[lines[static_cast<size_t>(at)]];
+    if (rows[i].text == query.text)
+      total *= 0.1F;
+    if (!removed.contains(rows[i].id) && total >= 0.05F)
+      result.emplace_back(rows[i].id, total);
+  }
+  return result;
+}
+
+} // namespace
+
+TEST_CASE("every memory has the score that its definition says, in one conversation and in many") {
+  splitmix random{21};
+  for (int round = 0; round < 40; ++round) {
+    owner_index index;
+    std::vector<memory> rows;
+    std::vector<std::vector<float>> vectors;
+    auto random_meaning = [&] {
+      std::vector<float> v(6);
+      for (auto& x : v)
+        x = static_cast<float>(random() % 2001) / 1000 - 1;
+      return v;
+    };
+    auto conversations = round % 2 == 0 ? 1 : 4;
+    for (int i = 1; i <= 1 + round * 3; ++i) {
+      auto text = random() % 20 == 0 && !rows.empty() ? rows[random() % rows.size()].text
+                                                      : random_text(random);
+      rows.push_back(line(i, text, std::to_string(random() % conversations)));
+      vectors.push_back(random_meaning());
+      index.add(rows.back(), vectors.back());
+    }
+    std::set<std::string> removed; // fewer than makes the index build itself anew
+    for (size_t i = 0; round % 3 == 0 && i < rows.size() / 5; ++i) {
+      removed.insert(rows[i * 3].id);
+      REQUIRE(index.remove(rows[i * 3].id));
+    }
+    for (int i = 0; i < 10; ++i) {
+      auto query = ask(i % 4 == 0 ? rows[random() % rows.size()].text : random_text(random), 1000);
+      query.vector = random_meaning();
+      std::map<std::string, float> expected;
+      for (auto& [id, score] : by_definition(rows, vectors, removed, query))
+        expected.emplace(id, score);
+      auto found = index.search(query);
+      CHECK(std::is_sorted(found.begin(), found.end(), [](auto& x, auto& y) {
+        return x.score != y.score ? x.score > y.score : x.what.seq > y.what.seq;
+      }));
+      for (auto& x : found) {
+        REQUIRE(expected.contains(x.what.id));
+        CHECK(x.score == Approx(expected.at(x.what.id)).epsilon(1e-4));
+        expected.erase(x.what.id);
+      }
+      for (auto& [id, score] : expected) // only what is at the least score may be missing
+        CHECK(score == Approx(0.05F).epsilon(1e-3));
+      // Asked for a few, they are the first of those.
+      query.k = static_cast<uint32_t>(1 + random() % 5);
+      auto few = index.search(query);
+      REQUIRE(few.size() == std::min<size_t>(query.k, found.size()));
+      for (size_t j = 0; j < few.size(); ++j)
+        CHECK(few[j].what.id == found[j].what.id);
+    }
+  }
+}
+
+TEST_CASE("rows of one hash are told apart, and those removed are gone") {
+  row_table table;
+  CHECK(table.find(1, [](auto) { return true; }) == row_table::none);
+  table.remove(1, 0);
+  for (uint32_t row = 0; row < 500; ++row)
+    table.add(row % 7, row);
+  for (uint32_t row = 0; row < 500; row += 3)
+    table.remove(row % 7, row);
+  for (uint32_t row = 0; row < 600; ++row)
+    CHECK(table.find(row % 7, [&](auto x) { return x == row; })
+          == (row < 500 && row % 3 != 0 ? row : row_table::none));
 }
 
 TEST_CASE("any bytes can be remembered and asked") {

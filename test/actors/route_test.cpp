@@ -284,3 +284,40 @@ TEST_CASE("turns of a conversation keep their order while it moves", "[route]") 
     CHECK(f.replies().size() == next);
   }
 }
+
+TEST_CASE("a turn that was cancelled while it came back is not made again", "[link]") {
+  link_fixture f;
+  f.b_owns_all();
+  f.b.world->answers = false;
+  auto ask_and_cancel = [&](uint64_t ticket, bool lost, std::string key) {
+    f.ask_turn(ticket, "hello", key);
+    f.run();
+    caf::anon_send<caf::message_priority::high>(f.a.route, context{}, atom::cancel_v, f.client(),
+                                                ticket, owner_key{"default", "ada"},
+                                                std::string{"talk"}, lost);
+    f.run();
+    // As LINK had given it back before it heard of that.
+    auto what = test::turn_fixture::request("hello");
+    what.idempotency_key = key;
+    routed_call x;
+    x.order = ticket;
+    x.partition = partition_of(what.owner, link_partitions);
+    x.ctx = f.flow();
+    x.client = f.client();
+    x.ticket = ticket;
+    x.what = caf::make_message(x.ctx, atom::say_v, std::move(what));
+    caf::anon_send<caf::message_priority::high>(f.a.route, context{}, atom::returned_v,
+                                                std::move(x));
+    f.run();
+  };
+  ask_and_cancel(1, false, "");
+  ask_and_cancel(2, true, "");
+  ask_and_cancel(3, false, "k");
+  ask_and_cancel(4, true, "l"); // it may be asked for again
+  f.place_all(f.a, link_fixture::at_home(f.a));
+  for (int i = 0; i < 4; ++i)
+    f.pass(1s);
+  CHECK(f.a.world->said.size() == 1);
+  CHECK(f.replies().count(4) == 1);
+  CHECK(f.failures().empty());
+}

@@ -146,6 +146,36 @@ TEST_CASE_METHOD(test::turn_fixture,
   CHECK(world->stored.size() == 2);
 }
 
+TEST_CASE_METHOD(test::turn_fixture, "a cancel that overtakes its turn in the mailbox ends it") {
+  auto s = start_session();
+  auto cancel = [&](uint64_t ticket, bool lost) {
+    caf::anon_send<caf::message_priority::high>(s, flow(), atom::cancel_v, client(), ticket, lost);
+  };
+  say(s, 1, "first");
+  say(s, 2, "second");
+  cancel(1, false);
+  cancel(3, false);
+  auto kept = request("kept");
+  kept.idempotency_key = "k";
+  caf::anon_send(s, flow(), atom::say_v, client(), uint64_t{4}, kept);
+  cancel(4, true); // it may be asked for again
+  run();
+  CHECK(world->prompts.size() == 2);
+  CHECK(done() == std::vector<uint64_t>{2, 4});
+  CHECK(failures().empty());
+}
+
+TEST_CASE_METHOD(test::turn_fixture, "a session that is stopped ends its generation") {
+  world->model_silent = true;
+  auto s = start_session();
+  say(s, 1, "hello");
+  run();
+  caf::anon_send_exit(s, caf::exit_reason::user_shutdown);
+  run();
+  CHECK(failures().size() == 1);
+  CHECK(world->cancelled == 1);
+}
+
 TEST_CASE_METHOD(test::turn_fixture, "a turn of nobody reads and writes no memory") {
   auto s = start_session(true);
   say(s, 1, "hello", "companion", "");

@@ -7,12 +7,22 @@ namespace sotto::test {
 
 /// SHARD with a store that a test plays.
 struct shard_fixture : test::frozen_system {
-  explicit shard_fixture(shard_options options = {}) {
-    home = spawn(shard, options, spawn(writer, &store), spawn(reader, &store),
-                 embed_function{[](std::string_view text) {
+  explicit shard_fixture(shard_options options = {})
+      : to(spawn(writer, &store)), from(spawn(reader, &store)), home(start(options)) {}
+
+  shard_actor start(shard_options options = {}) {
+    return spawn(shard, options, to, from, embed_function{[](std::string_view text) {
                    return std::vector<float>{static_cast<float>(text.size()), 1};
                  }},
                  account, uint64_t{7});
+  }
+
+  /// What its supervisor does when it crashed.
+  void restart() {
+    caf::anon_send_exit(home, caf::exit_reason::kill);
+    run();
+    home = start();
+    store.loads = 0;
   }
 
   using receipt =
@@ -52,6 +62,8 @@ struct shard_fixture : test::frozen_system {
 
   fake_store store;
   std::shared_ptr<memory_account> account = std::make_shared<memory_account>();
+  store_writer_actor to;
+  part_reader_actor from;
   shard_actor home;
 };
 

@@ -58,9 +58,11 @@ TEST_CASE_METHOD(group_fixture, "lines on their way to the store are waited for,
   store.spoken[0].seqs.push_back(5);
   store.commit();
   run();
-  REQUIRE(store.writes.size() == 2);
-  CHECK(store.writes[1].write.seqs == std::vector<uint64_t>{1, 3, 5});
+  REQUIRE(store.writes.size() == 1); // the removal follows what was sent before it
   store.commit();
+  run();
+  REQUIRE(store.writes.size() == 1);
+  CHECK(store.writes[0].write.seqs == std::vector<uint64_t>{1, 3, 5});
   store.commit();
   run();
   pending.receive([&](const spoken_receipt& x) { CHECK(x.memories == 3); },

@@ -101,6 +101,33 @@ TEST_CASE("a reader without an embedder leaves vectors empty") {
   CHECK(out[0].what.vectors == std::vector<std::vector<float>>{{}});
 }
 
+TEST_CASE("a reader gives an owner with many memories in parts") {
+  scratch dir;
+  auto db = test::open(in(dir.path));
+  auto x = insert("u", {});
+  for (uint64_t seq = 1; seq <= part_rows + 5; ++seq)
+    x.memories.push_back(row(seq, fmt::format("m{}", seq), std::string(seq % 7, 'x')));
+  REQUIRE_FALSE(apply(*db, x));
+  std::vector<answer> out;
+  frozen_system sys;
+  auto to = sys.spawn(shard, &out);
+  auto embed = [](std::string_view text) {
+    return std::vector<float>{static_cast<float>(text.size())};
+  };
+  auto reader =
+      sys.spawn(store_reader, store_reader_options{}, view_of(*db), embed_function{embed});
+  owner_key owner{"acme", "u"};
+  caf::anon_send(reader, sys.flow(), atom::load_v, to, owner);
+  sys.run();
+  REQUIRE(out.size() == 1);
+  CHECK(out[0].what.memories.size() == part_rows);
+  auto rest = sys.ask<memory_write>(reader, sys.flow(), atom::load_v, owner, part_rows);
+  REQUIRE(rest);
+  REQUIRE(rest->memories.size() == 5);
+  CHECK(rest->memories[0].seq == part_rows + 1);
+  CHECK(rest->vectors[4] == std::vector<float>{static_cast<float>((part_rows + 5) % 7)});
+}
+
 TEST_CASE("a reader says why an owner could not be read") {
   scratch dir;
   {
@@ -125,6 +152,10 @@ TEST_CASE("a reader says why an owner could not be read") {
   REQUIRE(out.size() == 1);
   CHECK(out[0].why.code == ec::storage_failed);
   CHECK(out[0].what.owner.owner == "u");
+  auto part =
+      sys.ask<memory_write>(reader, sys.flow(), atom::load_v, owner_key{"acme", "u"}, uint64_t{1});
+  REQUIRE_FALSE(part);
+  CHECK(to_failure(part.error()).code == ec::storage_failed);
 }
 
 TEST_CASE("a load that waited past its deadline is answered as a failure") {

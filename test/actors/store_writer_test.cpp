@@ -38,6 +38,8 @@ public:
     batches.push_back(writes.size());
     for (auto& x : writes)
       order.push_back(x.memories.empty() ? "" : x.memories.front().id);
+    if (meanwhile)
+      meanwhile();
     if (full)
       return std::vector<failure>(writes.size(),
                                   failure{ec::storage_failed, "the disk is full", {}});
@@ -49,6 +51,8 @@ public:
   std::vector<size_t> batches;
   std::vector<std::string> order;
   bool full = false;
+  /// Comes to pass during every transaction.
+  std::function<void()> meanwhile;
 
 private:
   std::unique_ptr<store> inner_;
@@ -154,6 +158,51 @@ TEST_CASE("a drain is answered after what was sent before it, whatever the level
   CHECK(std::accumulate(x.db->batches.begin(), x.db->batches.end(), size_t{0}) == 100);
   CHECK(x.out.size() == 100);
   CHECK(x.sys.ask<atom::drained>(x.writer, x.sys.flow(), atom::drain_v));
+}
+
+TEST_CASE("a drain does not wait for what is sent after it") {
+  for (uint64_t seed = 1; seed <= 10; ++seed) {
+    store_writer_options options;
+    options.max_writes = 4;
+    setup x{options, seed};
+    uint64_t next = 100;
+    auto answered = false;
+    // While the disk is busy with one transaction there comes more, of all levels, as under load.
+    x.db->meanwhile = [&] {
+      answered = answered || !(*x.sys.self)->mailbox().empty();
+      for (int i = 0; i < 3 && !answered && next < 3000; ++i, ++next)
+        x.write(next, static_cast<priority>(next % priority_levels));
+    };
+    for (uint64_t i = 1; i <= 20; ++i)
+      x.write(i, static_cast<priority>(i % priority_levels));
+    auto before = [&] {
+      return std::ranges::count_if(x.out, [](const told& y) { return y.ticket <= 20; });
+    };
+    auto answer = (*x.sys.self)->request(x.writer, caf::infinite, x.sys.flow(), atom::drain_v);
+    auto& jobs = x.sys.scheduler().jobs;
+    while (!jobs.empty() && (*x.sys.self)->mailbox().empty())
+      x.sys.scheduler().run_once();
+    CHECK(std::ranges::count(x.db->order, "") == 0);
+    CHECK(x.db->batches.size() < 100);
+    x.sys.run();
+    CHECK(before() == 20);
+    answer.receive([](atom::drained) {}, [](caf::error&) { FAIL("refused"); });
+    CHECK(next < 3000);
+  }
+}
+
+TEST_CASE("a drain is answered where the mailbox has no room") {
+  setup x;
+  x.sys.services->mailbox_bound = 16;
+  for (uint64_t i = 1; i <= 16; ++i)
+    x.write(i, priority::critical);
+  auto answer = (*x.sys.self)
+                    ->request<caf::message_priority::high>(x.writer, caf::infinite, x.sys.flow(),
+                                                           atom::drain_v);
+  x.sys.run();
+  REQUIRE_FALSE((*x.sys.self)->mailbox().empty());
+  answer.receive([](atom::drained) {}, [](caf::error&) { FAIL("refused"); });
+  CHECK(load(*x.db, "u").memories.size() == 16);
 }
 
 TEST_CASE("a writer acknowledges nothing when the transaction fails, and goes on") {

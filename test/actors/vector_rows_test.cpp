@@ -57,6 +57,38 @@ TEST_CASE("products of rows are right within what eight bits lose, for every len
   }
 }
 
+TEST_CASE("a row's product is the same wherever it stands, whatever was set, added or cleared") {
+  splitmix random{6};
+  for (size_t n : {1, 2, 7, 16, 33, 100, 384}) {
+    vector_rows rows;
+    rows.set_dimension(n);
+    std::vector<std::vector<float>> all;
+    auto x = random_vector(random, n);
+    for (size_t count = 1; count <= 70; ++count) {
+      all.push_back(random_vector(random, n));
+      rows.add();
+      rows.set(count - 1, all.back());
+      auto again = random() % count;
+      all[again] = random() % 3 == 0 ? std::vector<float>(n) : random_vector(random, n);
+      if (largest(all[again]) != 0)
+        rows.set(again, all[again]);
+      else
+        rows.clear(again);
+      std::vector<float> to(count), alone(1);
+      rows.multiply(x, to);
+      for (size_t i = 0; i < count; ++i) {
+        vector_rows one;
+        one.set_dimension(n);
+        one.add();
+        one.set(0, all[i]);
+        one.multiply(x, alone);
+        REQUIRE(to[i] == alone[0]);
+        REQUIRE(rows.get(i) == one.get(0));
+      }
+    }
+  }
+}
+
 TEST_CASE("products of long rows do not overflow") {
   constexpr size_t n = 20'000;
   vector_rows rows;

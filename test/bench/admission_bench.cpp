@@ -8,6 +8,7 @@
 
 #include "actors/admission.hpp"
 #include "runtime/services.hpp"
+#include "test/actors/quiet_partition.hpp"
 
 namespace {
 
@@ -16,23 +17,9 @@ using namespace sotto;
 constexpr int turns = 300'000;
 
 /// Drops what it gets, and counts it.
-partition_actor::behavior_type sink(partition_actor::pointer, std::atomic<int>* count) {
-  return {
-      [](const context&, atom::recall, const memory_query&) { return std::vector<recalled>{}; },
-      [](const context&, atom::remember, const memory_write&) { return memory_receipt{}; },
-      [](const context&, atom::list, const memory_page_query&) { return memory_page{}; },
-      [](const context&, atom::remove, const owner_key&, const std::string&) { return false; },
-      [](const context&, atom::forget, const spoken_by&) { return spoken_receipt{}; },
-      [](const context&, atom::forget, const owner_key&) { return forget_receipt{}; },
-      [=](const context&, atom::say, const turn_client_actor&, uint64_t, turn_request& x) {
-        x.slot.reset();
-        ++*count;
-      },
-      [](const context&, atom::cancel, const turn_client_actor&, uint64_t, const owner_key&,
-         const std::string&, bool) {},
-      [](const context&, atom::drain) { return atom::drained_v; },
-      [](const context&, atom::tick) {},
-  };
+listened_partition_actor::behavior_type sink(listened_partition_actor::pointer,
+                                             std::atomic<int>* count) {
+  return test::quiet_partition<listened_partition_actor>([=](const turn_request&) { ++*count; });
 }
 
 turn_client_actor::behavior_type nobody(turn_client_actor::pointer) {
@@ -73,7 +60,7 @@ int main() {
   auto client = system.spawn(nobody);
   admission_parts parts;
   parts.workers = 2;
-  parts.home = [&](const owner_key&) -> const partition_actor& { return home; };
+  parts.home = [&](const owner_key&) -> partition_actor { return home; };
   auto door = system.spawn(admission, parts);
   for (int i = 0; i < 3; ++i) {
     auto straight = run(home, client, count), through = run(door, client, count);

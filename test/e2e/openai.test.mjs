@@ -89,6 +89,15 @@ test('the OpenAI client talks with a node', async (t) => {
     assert.ok(x.choices[0].message.content.length > 0)
   })
 
+  await t.test('turns of nobody do not meet, whatever trace they are made in', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    for (let round = 0; round < 5; ++round) {
+      const all = await Promise.all(Array.from({ length: 24 }, (_, i) => node.call('POST', '/v1/chat/completions',
+        { model: 'companion', messages: [{ role: 'user', content: `Hello ${i}` }] }, { traceparent })))
+      for (const x of all) assert.equal(x.status, 200, JSON.stringify(x.body))
+    }
+  })
+
   await t.test('nobody\'s turn leaves no memory', async () => {
     const x = await client.chat.completions.create({ model: 'companion', messages: hello })
     assert.equal(x.sotto.memory_stored, false)

@@ -49,8 +49,8 @@ class fake_channel final : public reply_channel {
 public:
   void respond(http_answer) override {}
   void begin(http_answer) override {}
-  void piece(std::string) override {}
-  void end() override {}
+  void piece(std::string bytes) override { pieces += bytes; }
+  void end() override { ended = true; }
   void frame(std::string bytes) override { frames.push_back(json::parse(bytes)); }
   void close(uint16_t code, std::string) override { closed = code; }
   void taken(size_t frames, size_t bytes) override {
@@ -67,6 +67,9 @@ public:
   }
 
   std::vector<json> frames;
+  /// Of an HTTP answer.
+  std::string pieces;
+  bool ended = false;
   uint16_t closed = 0;
   size_t frames_taken = 0, bytes_taken = 0, waiting = 0;
 };
@@ -118,11 +121,18 @@ public:
     return send(to, call);
   }
 
-  void answer(size_t turn) {
+  void answer(size_t turn, std::string text = "hi") {
     turn_reply reply;
-    reply.text = "hi";
+    reply.text = std::move(text);
     auto& x = world->turns.at(turn);
     caf::anon_send(x.client, context{}, atom::completed_v, x.ticket, std::move(reply));
+    run();
+  }
+
+  void piece(size_t turn, uint64_t offset, std::string text) {
+    auto& x = world->turns.at(turn);
+    caf::anon_send(x.client, context{}, atom::token_v, x.ticket,
+                   stream_piece{offset, std::move(text)});
     run();
   }
 
@@ -326,4 +336,66 @@ TEST_CASE_METHOD(socket_fixture,
   CHECK(world->turns[0].request.owner.owner == "channel:den");
   CHECK(world->turns[0].request.speaker == "The Countess");
   CHECK(world->turns[0].request.author == "ada");
+}
+
+TEST_CASE_METHOD(socket_fixture, "a stream of which a piece was lost is whole in the end") {
+  auto x = open();
+  json body{{"user", "ada"}, {"text", "hello"}, {"stream", true}};
+  send(x, {{"id", 1}, {"type", "say"}, {"body", body}});
+  piece(0, 0, "Once ");
+  piece(0, 10, "a time "); // "upon " was refused somewhere
+  piece(0, 17, "there");
+  answer(0, "Once upon a time there was");
+  std::string text;
+  for (auto& token : x.channel->of_type("token")) {
+    CHECK(token["body"]["offset"] == text.size());
+    text += token["body"]["text"].get<std::string>();
+  }
+  CHECK(text == "Once upon a time there was");
+  CHECK(x.channel->frames.back()["type"] == "reply");
+}
+
+TEST_CASE_METHOD(socket_fixture, "a stream that was taken up again and lost a piece is whole too") {
+  auto x = open();
+  json body{{"user", "ada"}, {"text", "hello"}, {"resume", 5}, {"idempotency_key", "k"}};
+  send(x, {{"id", 1}, {"type", "say"}, {"body", body}});
+  auto& turn = world->turns.at(0);
+  caf::anon_send(turn.client, context{}, atom::resumed_v, turn.ticket, true);
+  run();
+  piece(0, 10, "a time ");
+  answer(0, "Once upon a time");
+  auto tokens = x.channel->of_type("token");
+  REQUIRE(tokens.size() == 1);
+  CHECK(tokens[0]["body"]["offset"] == 5);
+  CHECK(tokens[0]["body"]["text"] == "upon a time");
+}
+
+TEST_CASE_METHOD(socket_fixture, "no token is made up where no stream was asked for") {
+  auto x = open();
+  say(x, "ada");
+  answer(0, "Once upon a time");
+  CHECK(x.channel->of_type("token").empty());
+}
+
+TEST_CASE_METHOD(socket_fixture, "a stream over HTTP of which a piece was lost is whole too") {
+  auto channel = std::make_shared<fake_channel>();
+  auto actor = spawn(connection, to, std::shared_ptr<reply_channel>{channel});
+  http_call call;
+  call.verb = http_verb::post;
+  call.path = "/v1/chat/completions";
+  call.user = "ada";
+  call.body = R"({"model":"companion","stream":true,"messages":[{"role":"user","content":"hi"}]})";
+  caf::anon_send(actor, context{}, atom::request_v, std::move(call));
+  run();
+  piece(0, 0, "Once ");
+  piece(0, 10, "a time");
+  answer(0, "Once upon a time");
+  CHECK(channel->ended);
+  std::string text;
+  for (size_t at = 0; (at = channel->pieces.find("data: {", at)) != std::string::npos;) {
+    at += 6;
+    auto event = json::parse(channel->pieces.substr(at, channel->pieces.find('\n', at) - at));
+    text += event["choices"][0]["delta"].value("content", "");
+  }
+  CHECK(text == "Once upon a time");
 }

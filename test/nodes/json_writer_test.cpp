@@ -67,6 +67,27 @@ TEST_CASE("text is escaped, and bytes that are no UTF-8 are replaced") {
   }
 }
 
+TEST_CASE("text of any bytes is written as another library would") {
+  splitmix random{9};
+  for (int round = 0; round < 20'000; ++round) {
+    std::string x(random() % 80, ' ');
+    for (auto& c : x)
+      c = random() % 40 == 0 ? static_cast<char>(random()) : static_cast<char>('a' + random() % 26);
+    for (auto n = random() % 3; n > 0; --n) {
+      constexpr std::array<const char*, 6> odd{"\xe2\x80\x9c", "\xc3\xa9", "\xf0\x9f\x98\x80",
+                                               "\xe2\x80",     "\xc0\x80", "\xed\xa0\x80"};
+      x.insert(random() % (x.size() + 1), odd[random() % odd.size()]);
+    }
+    json_text to;
+    to.value(x);
+    auto text = to.take();
+    if (utf8::is_valid(x.begin(), x.end()))
+      REQUIRE(json::parse(text).get<std::string>() == x);
+    else
+      REQUIRE(json::parse(text).get<std::string>() == utf8::replace_invalid(x));
+  }
+}
+
 TEST_CASE("text and tree say the same") {
   auto describe = [](auto to) {
     to.begin_object();

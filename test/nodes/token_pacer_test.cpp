@@ -92,3 +92,50 @@ TEST_CASE("credit cannot overflow into having no limit") {
   CHECK(x.arrived({0, "a"}, false));
   CHECK_FALSE(x.arrived({1, ""}, false));
 }
+
+TEST_CASE("a piece that was lost on the way comes in the end, and in order") {
+  token_pacer x;
+  CHECK(x.arrived({0, "one "}, false)->text == "one ");
+  CHECK_FALSE(x.arrived({8, "three "}, false));
+  CHECK_FALSE(x.arrived({14, "four"}, false));
+  auto rest = x.last("one two three four");
+  REQUIRE(rest);
+  CHECK(rest->offset == 4);
+  CHECK(rest->text == "two three four");
+  CHECK_FALSE(x.last("one two three four"));
+}
+
+TEST_CASE("what was lost may come again, and what came already does not") {
+  token_pacer x;
+  CHECK(x.arrived({0, "one "}, true) == std::nullopt);
+  CHECK_FALSE(x.arrived({8, "three "}, false));
+  auto next = x.arrived({2, "e two three "}, false);
+  REQUIRE(next);
+  CHECK(next->offset == 0);
+  CHECK(next->text == "one two three ");
+  CHECK_FALSE(x.arrived({4, "two "}, false));
+  CHECK_FALSE(x.last("one two three "));
+}
+
+TEST_CASE("random losses, credit and haste never make another text of it") {
+  std::mt19937 random{7};
+  for (int round = 0; round < 500; ++round) {
+    std::string whole, told;
+    token_pacer x;
+    auto tell = [&](std::optional<stream_piece> y) {
+      if (!y)
+        return;
+      REQUIRE(y->offset == told.size());
+      told += y->text;
+    };
+    for (int i = 0; i < 30; ++i) {
+      stream_piece piece{whole.size(),
+                         std::string(1 + random() % 5, static_cast<char>('a' + i % 26))};
+      whole += piece.text;
+      if (random() % 5 != 0)
+        tell(x.arrived(std::move(piece), random() % 3 == 0));
+    }
+    tell(x.last(whole));
+    REQUIRE(told == whole);
+  }
+}

@@ -1,114 +1,17 @@
-#include "runtime/postgres_cluster.hpp"
-#include "runtime/postgres_migrations.hpp"
+// Nodes of a cluster in its PostgreSQL: who is there, and who claims what.
+#include "test/runtime/cluster_schema.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <map>
 #include <mutex>
-#include <thread>
-
-#include "test/postgres_fixture.hpp"
 
 using namespace sotto;
 using namespace sotto::test;
 using namespace std::chrono_literals;
 
-namespace {
-
-constexpr uint32_t partitions = 256;
-
-struct cluster_schema : own_schema {
-  cluster_schema() {
-    if (auto why = open())
-      FAIL(why.message);
-    if (auto why = migrate(db, partitions))
-      FAIL(why.message);
-    db.run("SET search_path TO " + postgres::quoted_name(to.schema));
-  }
-
-  // Told by the schema's name, so that a test that ends connections ends its own alone.
-  failure open() {
-    to.application = to.schema;
-    return db.open(to);
-  }
-
-  cluster_node node(const std::string& name, int run = 1) const {
-    cluster_node x;
-    x.name = name;
-    x.incarnation = fmt::format("00000000-0000-4000-8000-{:06}{:06}",
-                                std::hash<std::string>{}(name) % 1'000'000, run);
-    x.link = name + ":7710";
-    x.http = "http://" + name;
-    x.native = name + ":7801";
-    x.roles = {"gateway", "worker"};
-    x.capacity = 1.5;
-    x.version = "0.1.0";
-    x.protocol = 3;
-    return x;
-  }
-
-  /// Ends a node's lease now, however slow the machine is.
-  void lapse(const char* name) {
-    auto done = db.run({"UPDATE nodes SET seen = now() - lease WHERE name = $1"},
-                       postgres::parameters{}.text(name));
-    REQUIRE(done.ok());
-  }
-
-  postgres::connection db;
-  reactor io;
-};
-
-std::vector<partition_epoch> all_at(uint64_t epoch) {
-  std::vector<partition_epoch> x;
-  for (uint32_t p = 0; p < partitions; ++p)
-    x.push_back({p, epoch});
-  return x;
-}
-
-/// One node's way in.
-struct client {
-  client(cluster_schema& in, const std::string& name, caf::timespan lease = 30s, int run = 1)
-      : self(in.node(name, run)), store(in.to, 4s, in.io) {
-    store.on_change([this] { ++news; });
-    auto joined = store.join({partitions, "ca"}, self, lease);
-    if (!joined)
-      FAIL(to_failure(joined.error()).message);
-    CHECK(joined->wait == 0);
-  }
-
-  cluster_look look(bool renew = true) {
-    auto x = store.look(renew, load);
-    if (!x)
-      FAIL(to_failure(x.error()).message);
-    return std::move(*x);
-  }
-
-  std::vector<partition_epoch> claim(const std::vector<partition_epoch>& wish) {
-    auto x = store.claim(wish);
-    if (!x)
-      FAIL(to_failure(x.error()).message);
-    return std::move(*x);
-  }
-
-  cluster_node self;
-  cluster_load load;
-  std::atomic<int> news{0};
-  postgres_cluster store;
-};
-
-/// Waits for what another thread does.
-template <class F>
-bool in_time(F done) {
-  for (int i = 0; i < 500 && !done(); ++i)
-    std::this_thread::sleep_for(10ms);
-  return done();
-}
-
-} // namespace
-
 TEST_CASE("a node joins, is seen with everything it says, and leaves", "[postgres_cluster]") {
   cluster_schema in;
-  client x{in, "x"}, y{in, "y"};
+  joined_node x{in, "x"}, y{in, "y"};
   x.load = {1.25, {{7, 0.5}, {9, 0.25}}};
   auto seen = x.look();
   CHECK(seen.known);
@@ -146,9 +49,9 @@ TEST_CASE("three nodes that claim everything at once share it, each partition on
           "[postgres_cluster]") {
   cluster_schema in;
   for (uint64_t epoch = 0; epoch < 5; ++epoch) {
-    std::vector<std::unique_ptr<client>> nodes;
+    std::vector<std::unique_ptr<joined_node>> nodes;
     for (auto name : {"a", "b", "c"})
-      nodes.push_back(std::make_unique<client>(in, name));
+      nodes.push_back(std::make_unique<joined_node>(in, name));
     std::vector<std::vector<partition_epoch>> got(3);
     std::vector<std::thread> threads;
     for (size_t n = 0; n < 3; ++n)
@@ -185,7 +88,7 @@ TEST_CASE("three nodes that claim everything at once share it, each partition on
 TEST_CASE("what a node holds is claimed when its lease has ended, and not before",
           "[postgres_cluster]") {
   cluster_schema in;
-  client x{in, "x"}, y{in, "y"};
+  joined_node x{in, "x"}, y{in, "y"};
   CHECK(x.claim({{1, 0}, {2, 0}}).size() == 2);
   CHECK(y.claim({{1, 1}}).empty());
   CHECK(y.look().members[0].live);
@@ -209,7 +112,7 @@ TEST_CASE("what a node holds is claimed when its lease has ended, and not before
 
 TEST_CASE("the place of a node whose process is dead is given up for it", "[postgres_cluster]") {
   cluster_schema in;
-  client x{in, "x"}, y{in, "y"};
+  joined_node x{in, "x"}, y{in, "y"};
   CHECK(x.claim({{1, 0}, {2, 0}}).size() == 2);
   CHECK(y.claim({{1, 1}, {3, 0}}) == std::vector<partition_epoch>{{3, 1}});
   auto heard = y.news.load();
@@ -227,12 +130,12 @@ TEST_CASE("the place of a node whose process is dead is given up for it", "[post
   CHECK(y.claim({{1, 1}, {2, 1}}).size() == 2);
   CHECK(x.claim({{1, 2}, {4, 0}}).empty());
   // The same name, started again, does not wait for a lease.
-  client again{in, "x", 30s, 2};
+  joined_node again{in, "x", 30s, 2};
 }
 
 TEST_CASE("which nodes are gone, and why, is told for a day", "[postgres_cluster]") {
   cluster_schema in;
-  client x{in, "x"}, y{in, "y"}, z{in, "z"}, w{in, "w"};
+  joined_node x{in, "x"}, y{in, "y"}, z{in, "z"}, w{in, "w"};
   auto told = [&] {
     std::map<std::string, std::string> by_name;
     for (auto& gone : w.look().departures)
@@ -256,20 +159,20 @@ TEST_CASE("which nodes are gone, and why, is told for a day", "[postgres_cluster
   CHECK(told()["z"] == "lease lost");
   // Nobody else told of it before it came back as another process.
   in.lapse("z");
-  client again{in, "z", 30s, 2};
+  joined_node again{in, "z", 30s, 2};
   CHECK(told()["z"] == "lease lost, lease lost");
   in.db.run("UPDATE departures SET at = at - interval '1 day' WHERE why = 'died'");
   CHECK_FALSE(told().contains("y"));
   in.db.run("INSERT INTO departures(name, incarnation, why) SELECT 'n', gen_random_uuid(), 'left' "
             "FROM generate_series(1, 3000)");
   CHECK(w.look().departures.size() == 20);
-  client last{in, "v"};
+  joined_node last{in, "v"};
   CHECK(in.db.run("SELECT count(*) FROM departures").number(0, 0) <= 1000);
 }
 
 TEST_CASE("a node that is not live or is draining claims nothing", "[postgres_cluster]") {
   cluster_schema in;
-  client x{in, "x"}, y{in, "y"};
+  joined_node x{in, "x"}, y{in, "y"};
   in.lapse("x");
   CHECK(x.claim({{1, 0}}).empty());
   REQUIRE_FALSE(y.store.drain("y", true));
@@ -282,7 +185,7 @@ TEST_CASE("a node that is not live or is draining claims nothing", "[postgres_cl
 
 TEST_CASE("a partition that is asked for is handed over", "[postgres_cluster]") {
   cluster_schema in;
-  client x{in, "x"}, y{in, "y"}, z{in, "z"};
+  joined_node x{in, "x"}, y{in, "y"}, z{in, "z"};
   CHECK(x.claim({{5, 0}, {6, 0}}).size() == 2);
   std::vector<partition_epoch> five{{5, 1}}, wrong{{6, 0}, {7, 0}};
   REQUIRE_FALSE(y.store.want(five));
@@ -301,129 +204,4 @@ TEST_CASE("a partition that is asked for is handed over", "[postgres_cluster]") 
   rows = z.look().partitions;
   CHECK(rows[5].node == "z");
   CHECK(rows[5].wanted.empty());
-}
-
-TEST_CASE("a node that was held up between two looks misses no change", "[postgres_cluster]") {
-  cluster_schema in;
-  client a{in, "a"};
-  a.look();
-  // As if it had been committed at once, and looked for half a minute later.
-  REQUIRE(in.db
-              .run("UPDATE partitions SET epoch = 7, changed = now() - interval '29.8 s' "
-                   "WHERE number = 3")
-              .ok());
-  std::this_thread::sleep_for(400ms);
-  auto seen = a.look();
-  auto row = std::find_if(seen.partitions.begin(), seen.partitions.end(),
-                          [](auto& x) { return x.number == 3; });
-  REQUIRE(row != seen.partitions.end());
-  CHECK(row->epoch == 7);
-}
-
-TEST_CASE("others' changes are told, one's own are not", "[postgres_cluster]") {
-  cluster_schema in;
-  client x{in, "x"}, y{in, "y"};
-  CHECK(in_time([&] { return x.news > 0; }));
-  x.look();
-  y.look();
-  auto before = x.news.load();
-  CHECK(y.claim({{1, 0}}).size() == 1);
-  CHECK(in_time([&] { return x.news > before; }));
-  CHECK(y.news == 0);
-  x.look();
-  // Looking is no news: neither to others nor to oneself.
-  before = x.news;
-  for (int i = 0; i < 20; ++i) {
-    x.look();
-    y.look();
-  }
-  std::this_thread::sleep_for(50ms);
-  CHECK(x.news == before);
-  CHECK(y.news == 0);
-}
-
-TEST_CASE("a lost connection is opened again, and news come again", "[postgres_cluster]") {
-  cluster_schema in;
-  client x{in, "x"}, y{in, "y"};
-  x.look();
-  auto ended = in.db.run(
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "
-      "AND application_name = current_setting('application_name')");
-  REQUIRE(ended.rows() >= 2);
-  CHECK(in_time([&] { return x.store.look(true, {}).engaged(); }));
-  CHECK(in_time([&] { return y.store.look(true, {}).engaged(); }));
-  CHECK(x.look().partitions.size() <= partitions);
-  auto before = x.news.load();
-  CHECK(y.claim({{1, 0}}).size() == 1);
-  CHECK(in_time([&] { return x.news > before; }));
-}
-
-TEST_CASE("a name that is in use is waited for, or left alone", "[postgres_cluster]") {
-  cluster_schema in;
-  client x{in, "x"};
-  CHECK(x.claim({{1, 0}}).size() == 1);
-  postgres_cluster again{in.to, 2s, in.io};
-  auto self = in.node("x", 2);
-  auto outcome = again.join({partitions, "ca"}, self, 5s);
-  REQUIRE(outcome);
-  CHECK(outcome->wait > 0);
-  CHECK(outcome->wait <= 30'000'000'000);
-  CHECK(outcome->holder == x.self.incarnation);
-  CHECK(outcome->where == x.self.link);
-  in.lapse("x");
-  outcome = again.join({partitions, "ca"}, self, 5s);
-  REQUIRE(outcome);
-  CHECK(outcome->wait == 0);
-  CHECK_FALSE(x.look().known);
-  std::vector<partition_epoch> one{{1, 1}};
-  CHECK(again.claim(one)->size() == 1);
-  // After a clean end the name is free at once.
-  REQUIRE_FALSE(again.leave());
-  client third{in, "x", 30s, 3};
-}
-
-TEST_CASE("a node of another cluster or of a far release is refused", "[postgres_cluster]") {
-  cluster_schema in;
-  client x{in, "x"};
-  postgres_cluster store{in.to, 2s, in.io};
-  auto self = in.node("y");
-  auto refused = [&](const cluster_identity& cluster, const char* part) {
-    auto outcome = store.join(cluster, self, 1s);
-    REQUIRE_FALSE(outcome);
-    auto why = to_failure(outcome.error());
-    CHECK(why.code == ec::invalid);
-    INFO(why.message);
-    CHECK(why.message.find(part) != std::string::npos);
-  };
-  refused({128, "ca"}, "node.partitions");
-  refused({partitions, "another"}, "CA");
-  self.protocol = 5;
-  refused({partitions, "ca"}, "version");
-  self.protocol = 4;
-  CHECK(store.join({partitions, "ca"}, self, 1s));
-  CHECK(x.look().members.size() == 2);
-}
-
-TEST_CASE("a claim does not wait for a row that a stopped process has locked",
-          "[postgres_cluster]") {
-  cluster_schema in;
-  client x{in, "x"};
-  postgres::connection stuck;
-  REQUIRE_FALSE(stuck.open(in.to));
-  postgres::transaction open{stuck};
-  REQUIRE(open.begin().ok());
-  REQUIRE(stuck.run("SELECT FROM partitions WHERE number = 2 FOR SHARE").ok());
-  CHECK(x.claim({{1, 0}, {2, 0}, {3, 0}}).size() == 2);
-  REQUIRE(open.commit().ok());
-  CHECK(x.claim({{2, 0}}).size() == 1);
-}
-
-TEST_CASE("a database that cannot be reached fails in time", "[postgres_cluster]") {
-  reactor io;
-  postgres_cluster store{{"postgresql://sotto@/none?host=/nowhere", "s"}, 400ms, io};
-  auto joined = store.join({partitions, "ca"}, cluster_node{}, 1s);
-  REQUIRE_FALSE(joined);
-  CHECK(to_failure(joined.error()).code == ec::unavailable);
-  CHECK_FALSE(store.look(true, {}));
-  CHECK(store.leave());
 }

@@ -81,6 +81,28 @@ TEST_CASE("what was forgotten leaves no bytes in any file after maintenance") {
   }
 }
 
+TEST_CASE("that another program keeps what was forgotten in the log is told of") {
+  scratch dir;
+  auto db = open(in(dir.path));
+  auto view = db->view();
+  REQUIRE(view);
+  fill_and_forget(*db, 1);
+  sqlite::connection other;
+  REQUIRE(other.open((dir.path / "sotto.db").string()) == SQLITE_OK);
+  REQUIRE(other.exec("BEGIN; SELECT count(*) FROM owners") == SQLITE_OK);
+  CHECK_FALSE((*view)->maintain()); // a reader of our own would end soon
+  failure why;
+  for (int i = 0; i < 100 && !why; ++i)
+    why = (*view)->maintain();
+  CHECK_THAT(why.message, Catch::Contains("another program"));
+  CHECK(occurrences(dir.path, "SECRET") > 0);
+  REQUIRE(other.exec("COMMIT") == SQLITE_OK);
+  for (int i = 0; i < 100 && occurrences(dir.path, "SECRET") > 0; ++i)
+    why = (*view)->maintain();
+  CHECK(occurrences(dir.path, "SECRET") == 0);
+  CHECK_FALSE((*view)->maintain());
+}
+
 TEST_CASE("maintenance moves a large log into the database, and commits start it anew") {
   scratch dir;
   auto options = in(dir.path);

@@ -37,6 +37,50 @@ TEMPLATE_TEST_CASE("a store gives back everything in order of arrival, after a r
   CHECK(back.vectors[1].empty());
 }
 
+TEMPLATE_TEST_CASE("an owner with many memories is read in parts, which together are all", "",
+                   sqlite_place, postgres_place) {
+  TestType place;
+  auto db = open(place.options());
+  for (auto owner : {"before", "channel:u", "behind"}) {
+    auto x = insert(owner, {});
+    for (uint64_t seq = 1; seq <= 2 * part_rows + 5; ++seq) {
+      x.memories.push_back(row(2 * seq, fmt::format("m{}", seq)));
+      x.vectors.push_back({static_cast<float>(seq)});
+      if (is_group(x.owner))
+        x.authors.push_back(fmt::format("user{}", seq));
+    }
+    x.turns = {{"evening", "key", 1, 2, 3, {}}};
+    x.summaries = {{"evening", "in short", 4}};
+    REQUIRE_FALSE(apply(*db, x));
+  }
+  auto view = db->view();
+  REQUIRE(view);
+  owner_key owner{"acme", "channel:u"};
+  uint64_t after = 0;
+  for (auto rows : {part_rows, part_rows, size_t{5}, size_t{0}}) {
+    auto part = (*view)->load_part(owner, after);
+    REQUIRE(part);
+    CHECK(part->owner == owner);
+    REQUIRE(part->memories.size() == rows);
+    REQUIRE(part->vectors.size() == rows);
+    REQUIRE(part->authors.size() == rows);
+    for (size_t i = 0; i < rows; ++i) {
+      after += 2;
+      REQUIRE(part->memories[i].seq == after);
+      REQUIRE(part->vectors[i] == std::vector<float>{static_cast<float>(after / 2)});
+      REQUIRE(part->authors[i] == fmt::format("user{}", after / 2));
+    }
+    auto first = after == 2 * part_rows;
+    CHECK(part->turns.size() == (first ? 1 : 0));
+    CHECK(part->summaries.size() == (first ? 1 : 0));
+  }
+  auto whole = load(*db, "channel:u");
+  CHECK(whole.memories.size() == 2 * part_rows + 5);
+  CHECK(whole.authors.size() == 2 * part_rows + 5);
+  CHECK(whole.memories.back().seq == after);
+  CHECK(whole.turns.size() == 1);
+}
+
 TEMPLATE_TEST_CASE("owners of one name in two tenants are apart", "", sqlite_place,
                    postgres_place) {
   TestType place;
