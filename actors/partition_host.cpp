@@ -158,7 +158,9 @@ void partition_host_state::drain(uint32_t number, uint64_t round) {
 }
 
 void partition_host_state::flush(uint32_t number, uint64_t round) {
-  self_->request(parts_.writer, parts_.hand_off, context{}, atom::drain_v)
+  self_
+      ->request<caf::message_priority::high>(parts_.writer, parts_.hand_off, context{},
+                                             atom::drain_v)
       .then([this, number, round](atom::drained) { let_go(number, round); },
             [this, number, round](const caf::error&) { let_go(number, round); });
 }
