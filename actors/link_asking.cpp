@@ -12,9 +12,6 @@ namespace {
 /// was late.
 constexpr int64_t grace = 1'000'000'000;
 
-/// A turn that does not end at a partition's old owner holds up those after it for so long.
-constexpr int64_t longest_settling = 2'000'000'000;
-
 uint64_t verb_of_call(const caf::message& x) {
   return x.size() > 1 && x.match_element<caf::atom_value>(1)
              ? static_cast<uint64_t>(x.get_as<caf::atom_value>(1))
@@ -185,53 +182,6 @@ void link_state::give_back(uint64_t number) {
     return answer(x, {ec::unavailable, fmt::format("node {} gave it back", peer_name_), {}, 1});
   self_->send<caf::message_priority::high>(parts_->route, context{}, atom::returned_v,
                                            std::move(x));
-}
-
-void link_state::settle(uint32_t partition) {
-  for (auto number : numbers_of([&](auto& x) { return x.what.partition == partition && !x.sent; }))
-    give_back(number);
-  if (!together())
-    return tell_settled(partition);
-  syncing_[partition] = {self_->nanos()};
-  ask_to_settle(partition);
-}
-
-void link_state::ask_to_settle(uint32_t partition) {
-  link_frame x;
-  x.kind = frame_kind::sync;
-  x.partition = partition;
-  urgent(std::move(x));
-  arm();
-}
-
-void link_state::synced(uint32_t partition) {
-  auto at = syncing_.find(partition);
-  if (at == syncing_.end())
-    return;
-  at->second.synced = true;
-  go_on_settling(partition);
-}
-
-/// Over when the peer has none of the partition's turns any more: one that waits in its ADMISSION
-/// comes back, and must do so before a later one goes to the next owner.
-void link_state::go_on_settling(uint32_t partition) {
-  auto at = syncing_.find(partition);
-  if (at == syncing_.end() || !at->second.synced)
-    return;
-  auto& x = at->second;
-  if (turns_there_.contains(partition) && self_->nanos() - x.since < longest_settling)
-    return;
-  if (std::exchange(x.again, false)) {
-    x.synced = false;
-    return ask_to_settle(partition);
-  }
-  syncing_.erase(at);
-  tell_settled(partition);
-}
-
-void link_state::tell_settled(uint32_t partition) {
-  self_->send<caf::message_priority::high>(parts_->route, context{}, atom::settled_v, partition,
-                                           peer_name_);
 }
 
 void link_state::asking_lost() {

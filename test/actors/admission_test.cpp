@@ -4,6 +4,7 @@
 
 #include "runtime/refusals.hpp"
 #include "test/actors/turn_fixture.hpp"
+#include "test/metrics_text.hpp"
 
 using namespace sotto;
 using namespace std::chrono_literals;
@@ -58,17 +59,7 @@ struct admission_fixture : test::turn_fixture {
     return result;
   }
 
-  std::string metrics() {
-    std::string text;
-    for (auto& family : services->metrics.Collect())
-      for (auto& x : family.metric) {
-        text += family.name;
-        for (auto& label : x.label)
-          text += "/" + label.value;
-        text += "=" + std::to_string(static_cast<int>(x.counter.value + x.gauge.value)) + "\n";
-      }
-    return text;
-  }
+  std::string metrics() { return test::metrics_of(*services); }
 
   std::shared_ptr<node_load> load = std::make_shared<node_load>();
   process_figures figures;

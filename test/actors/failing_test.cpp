@@ -7,6 +7,7 @@
 #include "test/actors/brittle.hpp"
 #include "test/actors/link_fixture.hpp"
 #include "test/actors/quiet_partition.hpp"
+#include "test/metrics_text.hpp"
 
 using namespace sotto;
 using namespace std::chrono_literals;
@@ -15,18 +16,6 @@ namespace {
 
 /// What is thrown may hold words of a user.
 constexpr auto secret = "my secret is 4711";
-
-std::string metrics_of(const node_services& services) {
-  std::string text;
-  for (auto& family : services.metrics.Collect())
-    for (auto& x : family.metric) {
-      text += family.name;
-      for (auto& label : x.label)
-        text += "/" + label.value;
-      text += "=" + std::to_string(static_cast<int>(x.counter.value + x.gauge.value)) + "\n";
-    }
-  return text;
-}
 
 struct broken_admission : test::turn_fixture {
   broken_admission() {
@@ -78,7 +67,8 @@ TEST_CASE_METHOD(broken_admission, "ADMISSION: a turn that fails there is answer
     ask_turn(i, std::to_string(i % 3));
   run();
   CHECK(replies().size() == 7);
-  CHECK(metrics_of(*services).find("sotto_actor_failures_total/admission=5") != std::string::npos);
+  CHECK(test::metrics_of(*services).find("sotto_actor_failures_total/admission=5")
+        != std::string::npos);
 }
 
 TEST_CASE_METHOD(broken_admission,
@@ -171,7 +161,8 @@ TEST_CASE_METHOD(broken_route, "ROUTE: what cannot be sent on is answered, the r
   say(way, 2, "hello");
   run();
   CHECK(replies().count(2) == 1);
-  CHECK(metrics_of(*services).find("sotto_actor_failures_total/route=2") != std::string::npos);
+  CHECK(test::metrics_of(*services).find("sotto_actor_failures_total/route=2")
+        != std::string::npos);
 }
 
 TEST_CASE_METHOD(broken_route, "ROUTE: of what is held for a partition all is answered") {

@@ -59,6 +59,11 @@ std::shared_ptr<store_view> view_of(store& db) {
   return std::move(*result);
 }
 
+/// Embeds a text as its length.
+embed_function by_length() {
+  return [](std::string_view text) { return std::vector<float>{static_cast<float>(text.size())}; };
+}
+
 } // namespace
 
 TEST_CASE("a reader loads an owner and fills in the vectors that are not stored") {
@@ -70,11 +75,7 @@ TEST_CASE("a reader loads an owner and fills in the vectors that are not stored"
   std::vector<answer> out;
   frozen_system sys;
   auto to = sys.spawn(shard, &out);
-  auto embed = [](std::string_view text) {
-    return std::vector<float>{static_cast<float>(text.size())};
-  };
-  auto reader =
-      sys.spawn(store_reader, store_reader_options{}, view_of(*db), embed_function{embed});
+  auto reader = sys.spawn(store_reader, store_reader_options{}, view_of(*db), by_length());
   caf::anon_send(reader, sys.flow(), atom::load_v, to, owner_key{"acme", "u"});
   caf::anon_send(reader, sys.flow(), atom::load_v, to, owner_key{"acme", "stranger"});
   sys.run();
@@ -111,11 +112,7 @@ TEST_CASE("a reader gives an owner with many memories in parts") {
   std::vector<answer> out;
   frozen_system sys;
   auto to = sys.spawn(shard, &out);
-  auto embed = [](std::string_view text) {
-    return std::vector<float>{static_cast<float>(text.size())};
-  };
-  auto reader =
-      sys.spawn(store_reader, store_reader_options{}, view_of(*db), embed_function{embed});
+  auto reader = sys.spawn(store_reader, store_reader_options{}, view_of(*db), by_length());
   owner_key owner{"acme", "u"};
   caf::anon_send(reader, sys.flow(), atom::load_v, to, owner);
   sys.run();
